@@ -1,0 +1,1 @@
+"""Findings into state over time: lifecycle, grouping, routing, inhibition."""

@@ -1,0 +1,127 @@
+"""Writing what a group's flush comes to: incident, links, outbox rows and the group's told state, in one transaction."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from opsconsole import db
+from opsconsole.alerts.groups import Groups, Plan
+from opsconsole.db.incidents import GroupRow
+from opsconsole.model import Alert, Integration, Notification, Occasion, headline, worst_severity
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """What was written; memory follows it once it is committed."""
+
+    plan: Plan
+    incident_id: int | None
+    opened_at: datetime | None
+    opened: bool = False
+    closed: bool = False
+
+
+async def write(session: db.Session, plan: Plan, groups: Groups, now: datetime) -> Flushed:
+    """Write one plan; a group that has nothing to tell and nothing to end costs no statement."""
+    group = plan.group
+    closes = group.incident_id is not None and plan.ends and not groups.incident_fires(group)
+    if plan.decision is None and not closes:
+        if plan.ends and group.incident_id is not None:
+            await db.incidents.delete_groups(session, [group.key])
+        return Flushed(plan, group.incident_id, group.opened_at)
+    incident_id, opened_at = await _incident(session, plan, now)
+    await db.incidents.link_alerts(session, incident_id, plan.linked)
+    for integration, decision in plan.owed:
+        notification = _notification(plan, incident_id, opened_at, decision.occasion, integration, now)
+        await db.outbox.owe(session, integration.name, [notification], now)
+    if closes:
+        await db.incidents.close_incident(session, incident_id, _last_end(plan, now))
+    if plan.ends:
+        await db.incidents.delete_groups(session, [group.key])
+    else:
+        await db.incidents.save_group(session, _row(plan, incident_id, opened_at, now))
+    return Flushed(plan, incident_id, opened_at, opened=group.incident_id != incident_id, closed=closes)
+
+
+async def _incident(session: db.Session, plan: Plan, now: datetime) -> tuple[int, datetime]:
+    """The group's incident, brought up to date; another one where it has none, or a group that shares it has closed it."""
+    group = plan.group
+    if group.incident_id is None or group.opened_at is None:
+        return await _open(session, plan, now)
+    title, severity = headline(group.labels, plan.firing), _severity(plan.firing)
+    if plan.firing and not await db.incidents.refresh_incident(session, group.incident_id, title, severity):
+        return await _open(session, plan, now)
+    return group.incident_id, group.opened_at
+
+
+async def _open(session: db.Session, plan: Plan, now: datetime) -> tuple[int, datetime]:
+    alerts = plan.firing or plan.resolved
+    began = min((alert.active_at for alert in alerts), default=now)
+    labels = plan.group.labels
+    return await db.incidents.open_incident(session, labels, headline(labels, alerts), _severity(alerts), began)
+
+
+def _notification(
+    plan: Plan, incident_id: int, opened_at: datetime, occasion: Occasion, integration: Integration, now: datetime
+) -> Notification:
+    group = plan.group
+    return Notification(
+        key=f"{incident_id}/{group.key}/{plan.told.sequence}",
+        incident_id=incident_id,
+        receiver=group.route.receiver,
+        group_labels=group.labels,
+        occasion=occasion,
+        at=now,
+        opened_at=opened_at,
+        closed_at=_last_end(plan, now) if occasion is Occasion.RESOLVED else None,
+        firing=plan.firing,
+        resolved=plan.resolved if integration.send_resolved else (),
+        group_key=group.key,
+    )
+
+
+def _last_end(plan: Plan, now: datetime) -> datetime:
+    return max((alert.resolved_at for _, alert in plan.members if alert.resolved_at), default=now)
+
+
+def _row(plan: Plan, incident_id: int, opened_at: datetime, now: datetime) -> GroupRow:
+    group, told = plan.group, plan.told
+    return GroupRow(
+        key=group.key,
+        receiver=group.route.receiver,
+        incident_id=incident_id,
+        opened_at=opened_at,
+        group_labels=group.labels,
+        created_at=group.created_at,
+        flush_at=now + group.route.timers.group_interval,
+        notified_at=told.at,
+        firing=told.firing,
+        resolved=told.resolved,
+        sequence=told.sequence,
+    )
+
+
+def apply(flushed: Flushed, groups: Groups, now: datetime) -> None:
+    """Bring a group up to what was committed. Its resolved alerts have been told, or nobody needed to know of them."""
+    plan, group = flushed.plan, flushed.plan.group
+    group.told, group.incident_id, group.opened_at = plan.told, flushed.incident_id, flushed.opened_at
+    group.flush_at = now + group.route.timers.group_interval
+    for held, alert in plan.members:
+        if alert.resolved_at is not None and group.members.get(alert.labels) is held:
+            del group.members[alert.labels]
+    if not group.members:
+        groups.drop(group)
+
+
+def restore(row: GroupRow, groups: Groups) -> bool:
+    """Give a group back what its receiver was told before a restart; False where no such group lives."""
+    group = groups.get(row.key)
+    if group is None:
+        return False
+    group.incident_id, group.opened_at, group.created_at = row.incident_id, row.opened_at, row.created_at
+    group.flush_at = row.flush_at
+    group.told = replace(group.told, at=row.notified_at, firing=row.firing, resolved=row.resolved, sequence=row.sequence)
+    return True
+
+
+def _severity(alerts: tuple[Alert, ...]) -> str:
+    return worst_severity(alert.labels["severity"] for alert in alerts if "severity" in alert.labels)

@@ -1,0 +1,146 @@
+"""Alert groups in memory: who belongs to which, and what is due. What a group's receiver was told is also in the database."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from opsconsole.alerts.grouping import Decision, Told, first_look, needs, next_look
+from opsconsole.alerts.routing import Node, routes_of
+from opsconsole.model import Alert, AlertState, Integration, Labels
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """An alert with its row: `id` is the episode's, `written_at` when the row last got its value and texts."""
+
+    id: int
+    alert: Alert
+    fingerprint: str
+    written_at: datetime
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    key: str
+    route: Node
+    labels: Labels
+    flush_at: datetime
+    created_at: datetime
+    members: dict[Labels, Held] = field(default_factory=dict)
+    told: Told = field(default_factory=Told)
+    incident_id: int | None = None
+    opened_at: datetime | None = None
+
+    @property
+    def fires(self) -> bool:
+        return any(held.alert.state is not AlertState.RESOLVED for held in self.members.values())
+
+    def look_at(self) -> datetime:
+        return next_look(self.route.timers, self.told, self.flush_at, (held.alert for held in self.members.values()))
+
+
+class Groups:
+    """Every group that has members."""
+
+    def __init__(self, root: Node) -> None:
+        self._root = root
+        self._groups: dict[str, Group] = {}
+        self._alike: dict[Labels, set[Group]] = {}
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self._groups.values())
+
+    def get(self, key: str) -> Group | None:
+        return self._groups.get(key)
+
+    def place(self, held: Held) -> list[Group]:
+        """Put an alert into the groups of its routes; an alert of the same labels makes way for it."""
+        placed = []
+        for node in routes_of(self._root, held.alert.labels):
+            since = held.alert.fired_at or held.alert.active_at
+            look = first_look(node.timers, since)
+            key = node.group_key(held.alert.labels)
+            group = self._groups.get(key)
+            if group is None:
+                group = self._add(Group(key, node, node.group_labels(held.alert.labels), look, since))
+            group.members[held.alert.labels] = held
+            if group.told.at is None:
+                group.flush_at = min(group.flush_at, look)
+            placed.append(group)
+        return placed
+
+    def due(self, now: datetime) -> list[Group]:
+        return [group for group in self._groups.values() if group.look_at() <= now]
+
+    def drop(self, group: Group) -> None:
+        if self._groups.pop(group.key, None):
+            self._alike[group.labels].discard(group)
+            if not self._alike[group.labels]:
+                del self._alike[group.labels]
+
+    def incident_fires(self, group: Group) -> bool:
+        """Whether any group with these labels still has a firing alert: several routes may share an incident."""
+        return any(alike.fires for alike in self._alike.get(group.labels, ()))
+
+    def _add(self, group: Group) -> Group:
+        self._groups[group.key] = group
+        self._alike.setdefault(group.labels, set()).add(group)
+        return group
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What flushing a group comes to: whom to tell what, and how the group stands afterwards."""
+
+    group: Group
+    members: tuple[tuple[Held, Alert], ...]
+    firing: tuple[Alert, ...]
+    resolved: tuple[Alert, ...]
+    decision: Decision | None
+    owed: tuple[tuple[Integration, Decision], ...]
+    told: Told
+
+    @property
+    def ends(self) -> bool:
+        """Nothing of the group fires any more, muted or not."""
+        return all(alert.state is AlertState.RESOLVED for _, alert in self.members)
+
+    @property
+    def linked(self) -> list[int]:
+        """The episodes that the incident consists of, as far as this flush knows."""
+        shown = {alert.labels for alert in self.firing + self.resolved}
+        return [held.id for held, alert in self.members if alert.labels in shown]
+
+
+def plan(group: Group, muted: Callable[[Labels], bool], integrations: Sequence[Integration], now: datetime) -> Plan:
+    """Look at a group. A muted alert is left out, unless it is the end of one that was told as firing: an incident whose
+    start somebody heard of must not stay open at their end (Alertmanager would leave it so)."""
+    members = tuple((held, held.alert) for held in group.members.values())
+    heard = [(held, alert) for held, alert in members if _audible(held, alert, group.told, muted)]
+    firing = _sorted(alert for _, alert in heard if alert.state is AlertState.FIRING)
+    resolved = _sorted(alert for _, alert in heard if alert.state is AlertState.RESOLVED)
+    names = {alert.labels: held.fingerprint for held, alert in heard}
+    now_firing = frozenset(names[alert.labels] for alert in firing)
+    now_resolved = frozenset(names[alert.labels] for alert in resolved)
+
+    def decide(send_resolved: bool) -> Decision | None:
+        return needs(group.told, now_firing, now_resolved, now, group.route.timers.repeat_interval, send_resolved)
+
+    decisions = {wants: decide(wants) if heard else None for wants in (True, False)}
+    owed = [
+        (integration, decision)
+        for integration in integrations
+        if (decision := decisions[integration.send_resolved]) and (firing or integration.send_resolved)
+    ]
+    decision = decisions[not integrations or any(integration.send_resolved for integration in integrations)]
+    told = Told(now, now_firing, now_resolved, group.told.sequence + 1) if decision else group.told
+    return Plan(group, members, firing, resolved, decision, tuple(owed), told)
+
+
+def _audible(held: Held, alert: Alert, told: Told, muted: Callable[[Labels], bool]) -> bool:
+    ended = alert.state is AlertState.RESOLVED and held.fingerprint in told.firing
+    return ended or not muted(alert.labels)
+
+
+def _sorted(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    return tuple(sorted(alerts, key=lambda alert: (alert.active_at, alert.labels.pairs)))

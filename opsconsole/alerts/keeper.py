@@ -1,0 +1,261 @@
+"""The one holder of alerts: takes verdicts, commits what they change, and lets groups tell their receivers.
+
+Memory follows the database, never the other way: a change is committed first, so a crash at any point loses nothing and
+repeats nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy.exc import DataError, IntegrityError
+
+from opsconsole import db
+from opsconsole.alerts import flush
+from opsconsole.alerts.cleaning import cleaned
+from opsconsole.alerts.groups import Group, Groups, Held, Plan, plan
+from opsconsole.alerts.inhibition import Inhibitor
+from opsconsole.alerts.lifecycle import Outcome, end, judge
+from opsconsole.alerts.routing import build
+from opsconsole.alerts.settings import Alerting
+from opsconsole.clock import Clock
+from opsconsole.model import Alert, AlertState, Integration, Labels, Transition, Verdict
+from opsconsole.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+REFRESH = timedelta(minutes=1)
+"""How often the value and texts of an alert that stays as it is are written."""
+MOST_GROUPS = 50
+"""Groups flushed in one transaction, so that a storm does not hold the database for long."""
+
+
+class AlertKeeper:
+    """Alerts of every source. `take` for verdicts, `dispatch` every second; `on_change` hears of every committed change."""
+
+    def __init__(
+        self,
+        database: db.Database,
+        clock: Clock,
+        telemetry: Telemetry,
+        settings: Alerting,
+        receivers: Mapping[str, Sequence[Integration]],
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._db, self._clock, self._telemetry, self._on_change = database, clock, telemetry, on_change
+        self._settings, self._receivers = settings, receivers
+        self._open: dict[Labels, Held] = {}
+        self._scopes: dict[str, dict[Labels, Held]] = {}
+        self._labels: dict[str, Labels] = {}
+        self._groups = Groups(build(settings))
+        self._lock = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Load what was committed; groups of routes that are gone are let go, and incidents that none stands behind closed."""
+        async with self._lock:
+            await self._load()
+
+    async def reconfigure(self, settings: Alerting, receivers: Mapping[str, Sequence[Integration]]) -> None:
+        """Go on with other routes and receivers."""
+        async with self._lock:
+            self._settings, self._receivers = settings, receivers
+            await self._load()
+
+    def alerts(self) -> list[Alert]:
+        """Every pending and firing alert now, in no order."""
+        return [held.alert for held in self._open.values()]
+
+    def muted_by(self, labels: Labels) -> Labels | None:
+        """The firing alert that inhibits one with these labels, if one does."""
+        return self._inhibitor().source_of(labels)
+
+    async def take(self, verdict: Verdict) -> None:
+        """Take alerts of the verdict's scope on to what it found; returns once that is committed."""
+        verdict = cleaned(verdict)
+        async with self._lock:
+            try:
+                await self._judge(verdict)
+            except IntegrityError:
+                # A commit whose answer was lost (a broken connection, a cancelled step) left memory behind.
+                await self._load()
+                await self._judge(verdict)
+
+    async def forget_scopes(self, live: Collection[str]) -> None:
+        """End the alerts of every scope that is not `live`: its rule or source was removed."""
+        async with self._lock:
+            now = self._clock.now()
+            gone = [one.alert for scope, held in self._scopes.items() if scope not in live for one in held.values()]
+            ended = tuple(end(alert, now, "its rule or source was removed") for alert in gone)
+            await self._commit(Outcome(ended), now)
+
+    async def dispatch(self, now: datetime) -> None:
+        """Flush the groups that are due."""
+        async with self._lock:
+            due = self._groups.due(now)
+            for start in range(0, len(due), MOST_GROUPS):
+                await self._flush(self._plans(due[start : start + MOST_GROUPS], now), now)
+            self._count()
+
+    async def prune(self, before: datetime) -> None:
+        """Delete the history of alerts and incidents that ended before then."""
+        async with self._db.begin() as session:
+            await db.incidents.prune(session, before)
+            await db.alerts.prune(session, before)
+
+    async def _judge(self, verdict: Verdict) -> None:
+        held = self._scopes.get(verdict.scope, {})
+        outcome = judge({labels: one.alert for labels, one in held.items()}, verdict)
+        await self._commit(self._own(outcome, verdict.scope), verdict.at)
+
+    def _plans(self, due: Sequence[Group], now: datetime) -> list[Plan]:
+        inhibitor = self._inhibitor()
+        return [
+            plan(group, lambda labels: inhibitor.source_of(labels) is not None, self._integrations(group.route.receiver), now)
+            for group in due
+        ]
+
+    def _own(self, outcome: Outcome, scope: str) -> Outcome:
+        """Leave out alerts whose very labels another scope has open: the first scope to find a thing keeps it."""
+        kept = []
+        for change in outcome.transitions:
+            other = self._open.get(change.alert.labels) if change.alert and change.before is None else None
+            if other is None:
+                kept.append(change)
+            else:
+                log.debug("two sources find the same labels", extra={"scope": scope, "other": other.alert.scope})
+        return Outcome(tuple(kept), outcome.refreshed)
+
+    async def _commit(self, outcome: Outcome, now: datetime) -> None:
+        refreshed = [(self._open[alert.labels], alert) for alert in outcome.refreshed]
+        stale = [(held, alert) for held, alert in refreshed if _worth_writing(held, alert, now)]
+        ids: list[int] = []
+        if outcome.transitions or stale:
+            async with self._db.begin() as session:
+                ids = await self._write(session, outcome.transitions, stale)
+        for held, alert in refreshed:
+            held.alert = alert
+        for held, _ in stale:
+            held.written_at = now
+        for change, row_id in zip(outcome.transitions, ids, strict=True):
+            self._follow(change, row_id)
+        if outcome.transitions:
+            self._on_change()
+
+    async def _write(
+        self, session: db.Session, transitions: Sequence[Transition], stale: Sequence[tuple[Held, Alert]]
+    ) -> list[int]:
+        """Write transitions and refreshed alerts; answers each transition's alert row."""
+        begun = await db.alerts.add(session, [c.alert for c in transitions if c.alert and c.before is None])
+        fresh = iter(begun)
+        ids = [next(fresh) if change.before is None else self._known(change).id for change in transitions]
+        pairs = list(zip(ids, transitions, strict=True))
+        await db.alerts.save(session, [(row_id, c.alert) for row_id, c in pairs if c.alert and c.before is not None])
+        await db.alerts.save(session, [(held.id, alert) for held, alert in stale])
+        await db.alerts.note(session, [(row_id, change) for row_id, change in pairs if change.alert])
+        await db.alerts.forget(session, [row_id for row_id, change in pairs if change.alert is None])
+        return ids
+
+    def _follow(self, change: Transition, row_id: int) -> None:
+        alert = change.alert
+        if alert is None:
+            self._release(change.fingerprint)
+            return
+        log.info(
+            "an alert changed",
+            extra={"alert": repr(alert.labels), "before": change.before, "after": alert.state, "reason": change.reason},
+        )
+        held = self._open.get(alert.labels)
+        if held is None:
+            held = Held(row_id, alert, change.fingerprint, change.at)
+        held.alert, held.written_at = alert, change.at
+        if alert.state is AlertState.RESOLVED:
+            self._release(change.fingerprint)
+            return
+        self._hold(held)
+        if alert.state is AlertState.FIRING:
+            self._groups.place(held)
+
+    def _known(self, change: Transition) -> Held:
+        return self._open[self._labels[change.fingerprint]]
+
+    def _hold(self, held: Held) -> None:
+        self._open[held.alert.labels] = held
+        self._labels[held.fingerprint] = held.alert.labels
+        self._scopes.setdefault(held.alert.scope, {})[held.alert.labels] = held
+
+    def _release(self, fingerprint: str) -> None:
+        labels = self._labels.pop(fingerprint)
+        held = self._open.pop(labels)
+        del self._scopes[held.alert.scope][labels]
+
+    async def _flush(self, plans: Sequence[Plan], now: datetime) -> None:
+        """Commit the plans together; where one cannot be written, one by one, so that only the guilty waits for the next time."""
+        try:
+            await self._flush_together(plans, now)
+        except (DataError, IntegrityError, ValueError, TypeError):
+            if len(plans) == 1:
+                log.exception("an alert group could not be told and will be tried again", extra={"group": plans[0].group.key})
+                return
+            for one in plans:
+                await self._flush([one], now)
+
+    async def _flush_together(self, plans: Sequence[Plan], now: datetime) -> None:
+        if any(one.decision or one.group.incident_id is not None for one in plans):
+            async with self._db.begin() as session:
+                done = [await flush.write(session, one, self._groups, now) for one in plans]
+        else:
+            done = [flush.Flushed(one, one.group.incident_id, one.group.opened_at) for one in plans]
+        for one in done:
+            flush.apply(one, self._groups, now)
+            _tell(one)
+        if any(one.plan.decision or one.closed for one in done):
+            self._on_change()
+
+    async def _load(self) -> None:
+        groups = Groups(build(self._settings))
+        async with self._db.begin() as session:
+            open_alerts = [_held(row_id, alert) for row_id, alert in await db.alerts.open_alerts(session)]
+            told = await db.incidents.told_groups(session)
+            for incident_id, row_id, alert in await db.alerts.resolved_of_open_incidents(session):
+                held = _held(row_id, alert)
+                if any(row.incident_id == incident_id and held.fingerprint in row.firing for row in told):
+                    groups.place(held)
+            for held in open_alerts:
+                if held.alert.state is AlertState.FIRING:
+                    groups.place(held)
+            lost = [row for row in told if not flush.restore(row, groups)]
+            await db.incidents.delete_groups(session, [row.key for row in lost])
+            await db.incidents.close_orphans(session, {group.labels for group in groups}, self._clock.now())
+        self._open, self._scopes, self._labels, self._groups = {}, {}, {}, groups
+        for held in open_alerts:
+            self._hold(held)
+
+    def _inhibitor(self) -> Inhibitor:
+        firing = (held.alert.labels for held in self._open.values() if held.alert.state is AlertState.FIRING)
+        return Inhibitor(self._settings.inhibit_rules, firing)
+
+    def _integrations(self, receiver: str) -> Sequence[Integration]:
+        return self._receivers.get(receiver, ())
+
+    def _count(self) -> None:
+        states = [held.alert.state for held in self._open.values()]
+        for state in (AlertState.PENDING, AlertState.FIRING):
+            self._telemetry.alerts.labels(state.value).set(states.count(state))
+        incidents = {group.incident_id for group in self._groups if group.incident_id is not None}
+        self._telemetry.incidents_open.set(len(incidents))
+
+
+def _held(row_id: int, alert: Alert) -> Held:
+    return Held(row_id, alert, alert.fingerprint, alert.fired_at or alert.active_at)
+
+
+def _worth_writing(held: Held, alert: Alert, now: datetime) -> bool:
+    return alert.absent_since != held.alert.absent_since or now - held.written_at >= REFRESH
+
+
+def _tell(done: flush.Flushed) -> None:
+    if done.opened and done.incident_id is not None and done.plan.decision:
+        log.info("an incident opened", extra={"incident": done.incident_id, "group": done.plan.group.key})
+    if done.closed:
+        log.info("an incident closed", extra={"incident": done.incident_id, "group": done.plan.group.key})

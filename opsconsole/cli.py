@@ -1,0 +1,251 @@
+"""The commands. Each is thin: parse, call, print; errors are one line on standard error."""
+
+import asyncio
+import errno
+import logging
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from opsconsole import __version__
+from opsconsole.clock import SystemClock
+from opsconsole.collectors import online as asking
+from opsconsole.collectors import statsd_socket
+from opsconsole.config import Loaded, built_in, load, notes
+from opsconsole.model import ConfigError, OpsConsoleError
+from opsconsole.secrets import redacted
+from opsconsole.telemetry import setup_logging
+
+log = logging.getLogger(__name__)
+
+app = typer.Typer(
+    name="opsconsole",
+    help="Observability and operations console for Apache Airflow deployments.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,  # a usage error is plain lines, not a box as wide as the terminal
+)
+notify_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Notifications.")
+app.add_typer(notify_app, name="notify")
+
+File = Annotated[Path | None, typer.Option("--config", help="The configuration file (default: ./opsconsole.yaml if it exists).")]
+_chosen: list[Path] = []
+
+
+def main() -> None:
+    """Run the command that was typed. Exit status: 0 done, 1 the answer is no, 2 usage."""
+    try:
+        app(standalone_mode=True)
+    except ConfigError as error:
+        _fail(*error.problems)
+    except OpsConsoleError as error:
+        _fail(str(error))
+    except BaseExceptionGroup as group:
+        told = group.subgroup(OpsConsoleError)
+        if told is None:
+            raise
+        _fail(*(str(error) for error in _flattened(told)))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _flattened(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _flattened(error)
+        else:
+            yield error
+
+
+def _fail(*lines: str) -> None:
+    for line in lines:
+        print(redacted(line), file=sys.stderr)
+    sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    config: File = None, version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False
+) -> None:
+    if config is not None:
+        _chosen.append(config)
+    if version:
+        print(f"opsconsole {__version__}")
+        raise typer.Exit
+
+
+def _file(config: Path | None) -> Path | None:
+    """`--config` from before or after the command."""
+    return config or (_chosen[-1] if _chosen else None)
+
+
+@app.command()
+def serve(
+    config: File = None,
+    airflow: Annotated[str | None, typer.Option(help="Watch the Airflow at this URL; no file is needed.")] = None,
+    username: Annotated[str | None, typer.Option(envvar="OPSCONSOLE_AIRFLOW_USERNAME")] = None,
+    password: Annotated[str | None, typer.Option(envvar="OPSCONSOLE_AIRFLOW_PASSWORD")] = None,
+    listen: Annotated[str | None, typer.Option(help="HOST:PORT of the web console.")] = None,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON, an object a line.")] = False,
+) -> None:
+    """Run everything."""
+    from opsconsole import service
+
+    setup_logging(as_json=log_json)
+    _run(service.run(_reader(config, airflow, username, password, listen), say=_say))
+
+
+def _reader(
+    config: Path | None, airflow: str | None, username: str | None, password: str | None, listen: str | None
+) -> Callable[[], Loaded]:
+    """What reads the configuration, at start and at each reload."""
+    path = _file(config)
+    if airflow is None:
+        if username or password:
+            raise typer.BadParameter("--username and --password go with --airflow")
+        return lambda: load(path, listen=listen)
+    if path is not None:
+        raise typer.BadParameter("--airflow needs no file: give --airflow or --config, not both")
+    auth = {"username": username, "password": password} if username or password else {}
+    deployment = {"name": "airflow", "url": airflow, "auth": {key: value for key, value in auth.items() if value is not None}}
+
+    def read() -> Loaded:
+        loaded = built_in(listen=listen, deployments=[deployment])
+        return loaded if _has_port(loaded.config.listeners.statsd.listen) else loaded.without_statsd()
+
+    return read
+
+
+@cache
+def _has_port(address: str | None) -> bool:
+    """Whether StatsD can listen there, and a warning where another program does. Found out once: later the port is our own."""
+    if address is None:
+        return True
+    try:
+        statsd_socket.listen(address).close()
+    except OpsConsoleError as error:
+        if not isinstance(error.__cause__, OSError) or error.__cause__.errno != errno.EADDRINUSE:
+            raise
+        log.warning(
+            "StatsD is off: another program has UDP %s. To have Airflow's StatsD, stop that program and start anew, "
+            "or name another port as listeners.statsd.listen in a configuration file",
+            address,
+        )
+        return False
+    return True
+
+
+@app.command()
+def demo(
+    listen: Annotated[str, typer.Option(help="HOST:PORT of the web console.")] = "127.0.0.1:8600",
+    cache: Annotated[Path | None, typer.Option(help="Where Airflow is installed and runs (default: the user's cache).")] = None,
+) -> None:
+    """Install and start a real local Airflow with sample Dags and the canary, and a console watching it."""
+    from opsconsole.demo import showing
+
+    setup_logging("ERROR")
+    _run(showing.run(listen, cache, say=_say))
+
+
+@app.command()
+def check(
+    config: File = None,
+    online: Annotated[bool, typer.Option("--online", help="Ask every deployment too whether it answers.")] = False,
+) -> None:
+    """Validate the configuration and every file it names; print each problem as file:line: message."""
+    loaded = load(_file(config))
+    for note in notes(loaded):
+        print(redacted(note))
+    rules = sum(len(group.rules) for group in loaded.rule_groups)
+    print(f"valid: {len(loaded.config.deployments)} deployments, {rules} rules, {len(loaded.dashboards)} dashboards")
+    if online:
+        _run(_ask(loaded))
+
+
+async def _ask(loaded: Loaded) -> None:
+    """Print who answers. Raises ConfigError with a problem, at the setting to look at, for each that does not."""
+    answers = await asking.ask_all(loaded.config.deployments, SystemClock())
+    for answer in answers:
+        if not answer.problem:
+            _say(redacted(f"{answer.deployment}: Airflow {answer.version}, {', '.join(answer.ailing) or 'healthy'}"))
+    problems = [
+        loaded.document.problem(("deployments", index, *answer.setting), f"{answer.deployment}: {answer.problem}")
+        for index, answer in enumerate(answers)
+        if answer.problem
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+@app.command()
+def migrate(config: File = None) -> None:
+    """Bring the database to the newest schema."""
+    from opsconsole.db import Database
+    from opsconsole.db.migrate import migrate as upgrade
+
+    async def work() -> None:
+        db = Database(load(_file(config)).database_url)
+        try:
+            before, after = await upgrade(db)
+        finally:
+            await db.close()
+        print(f"schema {after}: nothing to do" if before == after else f"schema {before or 'empty'} → {after}")
+
+    _run(work())
+
+
+@app.command("test-rules")
+def test_rules(files: Annotated[list[Path], typer.Argument(help="Unit tests in promtool's format.")]) -> None:
+    """Run rule unit tests."""
+    from opsconsole.rules.unittests import run_files
+
+    failures = run_files(files)
+    for failure in failures:
+        print(failure)
+    if failures:
+        raise typer.Exit(1)
+    print(f"{len(files)} {'file' if len(files) == 1 else 'files'}: all passed")
+
+
+@notify_app.command("test")
+def notify_test(receiver: str, config: File = None) -> None:
+    """Send a test notice to RECEIVER through the real path; print what each far end answered."""
+    import httpx
+
+    from opsconsole.notify.testing import send_test
+
+    loaded = load(_file(config))
+    found = [one for one in loaded.config.alerting.receivers if one.name == receiver]
+    if not found:
+        known = ", ".join(one.name for one in loaded.config.alerting.receivers) or "none is configured"
+        raise OpsConsoleError(f"there is no receiver {receiver!r}; known: {known}")
+
+    async def work() -> None:
+        async with httpx.AsyncClient(timeout=15) as http:
+            tried = await send_test(found[0], http, SystemClock(), loaded.config.server.address)
+        for one in tried:
+            outcome = "delivered" if one.delivered else "failed"
+            print(redacted(f"{one.integration}: {outcome} in {one.seconds * 1000:.0f} ms: {one.answer}"))
+        if not all(one.delivered for one in tried):
+            raise typer.Exit(1)
+
+    _run(work())
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(work)
+    else:
+        uvloop.run(work)

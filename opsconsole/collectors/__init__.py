@@ -1,0 +1,1 @@
+"""Pull collectors and push listeners, one file per source."""

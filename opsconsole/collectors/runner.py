@@ -1,0 +1,127 @@
+"""Running every pull collector of every deployment, each on its own: one that hangs delays no other."""
+
+import asyncio
+import logging
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from opsconsole.clock import Clock
+from opsconsole.collectors.base import Collector, PartlyCollected, Target
+from opsconsole.collectors.registry import collectors_for
+from opsconsole.loops import Loops
+from opsconsole.model import STALE_NAN_BITS, CollectError, Labels, Sample
+from opsconsole.secrets import redacted
+
+log = logging.getLogger(__name__)
+
+Record = Callable[[Iterable[Sample]], None]
+Identity = tuple[str, Labels]
+
+(_STALE,) = struct.unpack("<d", struct.pack("<Q", STALE_NAN_BITS))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a collector fared last; `error` is empty after a success."""
+
+    deployment: str
+    collector: str
+    at: datetime
+    seconds: float
+    error: str
+
+
+class Collection:
+    """One collector of one deployment, as a step. Adds `deployment`, success, duration and the time of the last success.
+
+    A failed collection is a sample. Series that a successful one no longer has end at once; a failed one ends none, since it
+    tells nothing about them.
+    """
+
+    def __init__(self, target: Target, collector: Collector, record: Record, clock: Clock) -> None:
+        self._target, self._collector, self._record, self._clock = target, collector, record, clock
+        self._alive: set[Identity] = set()
+        self._last_success_at: datetime | None = None
+        self.standing: Standing | None = None
+        self.interval = collector.interval(target.deployment)
+        self.name = f"collect/{target.name}/{collector.name}"
+        self._deadline = collector.deadline(target.deployment).total_seconds()
+
+    async def step(self, now: datetime) -> None:
+        began = self._clock.monotonic()
+        samples: list[Sample] = []
+        error = ""
+        try:
+            async with asyncio.timeout(self._deadline):
+                samples = await self._collector.collect(now)
+        except TimeoutError:
+            error = f"no answer within {self._deadline:g} s"
+        except CollectError as failure:
+            error = redacted(str(failure))
+            samples = failure.samples if isinstance(failure, PartlyCollected) else []
+        except Exception as failure:
+            self._tell(now, began, f"a defect: {type(failure).__name__}", [])
+            raise
+        self._tell(now, began, error, samples)
+
+    def _tell(self, now: datetime, began: float, error: str, samples: Sequence[Sample]) -> None:
+        seconds = self._clock.monotonic() - began
+        if not error:
+            self._last_success_at = now
+        self._log_change(error)
+        self.standing = Standing(self._target.name, self._collector.name, now, seconds, error)
+        named = [Sample(one.name, one.value, one.at, one.labels.merged({"deployment": self._target.name})) for one in samples]
+        self._record([*named, *self._ended(named, now, failed=bool(error)), *self._own(now, seconds, failed=bool(error))])
+
+    def _ended(self, samples: Sequence[Sample], now: datetime, *, failed: bool) -> list[Sample]:
+        current = {(one.name, one.labels) for one in samples}
+        if failed:
+            self._alive |= current
+            return []
+        gone, self._alive = self._alive - current, current
+        return [Sample(name, _STALE, now, labels) for name, labels in gone]
+
+    def _own(self, now: datetime, seconds: float, *, failed: bool) -> list[Sample]:
+        labels = Labels(collector=self._collector.name, deployment=self._target.name)
+        samples = [
+            Sample("opsconsole_collector_up", float(not failed), now, labels),
+            Sample("opsconsole_collector_duration_seconds", seconds, now, labels),
+        ]
+        if (at := self._last_success_at) is not None:
+            samples.append(Sample("opsconsole_collector_last_success_timestamp_seconds", at.timestamp(), now, labels))
+        return samples
+
+    def _log_change(self, error: str) -> None:
+        before = self.standing.error if self.standing else ""
+        fields = {"deployment": self._target.name, "collector": self._collector.name}
+        if error and error != before:
+            log.warning("a collection fails", extra={**fields, "error": error})
+        elif before and not error:
+            log.info("a collection works again", extra=fields)
+
+
+class Runner:
+    """Every collector of every target."""
+
+    def __init__(self, targets: Sequence[Target], record: Record, clock: Clock) -> None:
+        self.targets = {target.name: target for target in targets}
+        self.collections = [
+            Collection(target, collector, record, clock) for target in targets for collector in collectors_for(target)
+        ]
+
+    async def run(self, loops: Loops) -> None:
+        """Collect for ever: once at the start, so that a page is useful soon, then every collector at its own moment."""
+        async with asyncio.TaskGroup() as group:
+            for one in self.collections:
+                group.create_task(loops.every(one.interval, one.step, name=one.name, spread=True, at_once=True))
+
+    def standings(self, deployment: str | None = None) -> list[Standing]:
+        """How the collectors fare, those that have run."""
+        found = [one.standing for one in self.collections if one.standing is not None]
+        return [one for one in found if deployment in (None, one.deployment)]
+
+    async def close(self) -> None:
+        for target in self.targets.values():
+            await target.close()

@@ -1,0 +1,1 @@
+"""Dashboard files into Plotly figures."""

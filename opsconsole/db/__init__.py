@@ -1,0 +1,22 @@
+"""SQLAlchemy tables and query functions, one module per noun; transactions are opened by who calls them."""
+
+from opsconsole.db import accounts, alerts, checks, dags, incidents, outbox, runs, series, tries, watermarks
+from opsconsole.db.base import Session, metadata
+from opsconsole.db.database import Database, GroupWriter
+
+__all__ = [
+    "Database",
+    "GroupWriter",
+    "Session",
+    "accounts",
+    "alerts",
+    "checks",
+    "dags",
+    "incidents",
+    "metadata",
+    "outbox",
+    "runs",
+    "series",
+    "tries",
+    "watermarks",
+]

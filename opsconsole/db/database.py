@@ -1,0 +1,139 @@
+"""One database behind the console: SQLite in WAL mode with one writer, or PostgreSQL."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from opsconsole.db.base import Session
+from opsconsole.db.sqlite import OneVisitDriver
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Database:
+    """Opens transactions. `begin` is for writing (on SQLite one at a time), `read` for reading (never waits for a writer)."""
+
+    def __init__(self, url: str) -> None:
+        """`url` is SQLAlchemy's: `sqlite:///file`, or `postgresql+psycopg://…`."""
+        parsed = sa.make_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            parsed = parsed.set(drivername="sqlite+aiosqlite")
+            self._writing = _sqlite_engine(parsed, "BEGIN IMMEDIATE", pool_size=1)
+            self._reading = _sqlite_engine(parsed, "BEGIN", pool_size=4)
+        else:
+            self._writing = self._reading = create_async_engine(parsed, pool_size=8, max_overflow=4, pool_pre_ping=True)
+        self._one_writer = asyncio.Lock()
+
+    @property
+    def engine(self) -> AsyncEngine:
+        return self._writing
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Session]:
+        """A transaction that commits at the end of the block and rolls back on an error."""
+        if not self.is_sqlite:
+            async with self._writing.begin() as session:
+                yield session
+            return
+        async with self._one_writer, self._writing.begin() as session:
+            yield session
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Session]:
+        """A transaction that only reads: one consistent picture."""
+        async with self._reading.begin() as session:
+            yield session
+
+    async def close(self) -> None:
+        await self._reading.dispose()
+        await self._writing.dispose()
+
+
+def _sqlite_engine(url: sa.URL, begin: str, pool_size: int) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        poolclass=sa.AsyncAdaptedQueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        module=OneVisitDriver(),
+        connect_args={"timeout": 10, "isolation_level": None},
+    )
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        # FULL: an answered ping survives a power cut too; commits are grouped, so the cost is shared.
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "busy_timeout=10000",
+            "temp_store=MEMORY",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.connection.dbapi_connection.begin(begin)
+
+    return engine
+
+
+@dataclass(slots=True)
+class _Job(Generic[T]):
+    work: Callable[[Session], Awaitable[T]]
+    answer: "asyncio.Future[T]"
+
+
+class GroupWriter:
+    """Commits many small writes as one transaction and answers each caller after the commit.
+
+    `service.py` runs `loops.consume(writer.queue, writer.commit)`. Where one write of a group fails, the group is rolled
+    back and each is tried alone, so that only the guilty one fails.
+    """
+
+    def __init__(self, db: Database, most_waiting: int = 20_000) -> None:
+        self._db = db
+        self.queue: asyncio.Queue[_Job[Any]] = asyncio.Queue(most_waiting)
+
+    async def submit(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Run `work(session)` in the next group; returns its answer once it is committed, raises what it raised.
+
+        Raises asyncio.QueueFull at once where too many are waiting.
+        """
+        job = _Job(work, asyncio.get_running_loop().create_future())
+        self.queue.put_nowait(job)
+        answer: T = await job.answer
+        return answer
+
+    async def commit(self, jobs: list[_Job[Any]]) -> None:
+        try:
+            async with self._db.begin() as session:
+                answers = [await job.work(session) for job in jobs]
+        except Exception as error:
+            if len(jobs) == 1:
+                _answer(jobs[0], error=error)
+                return
+            for job in jobs:
+                await self.commit([job])
+            return
+        for job, answer in zip(jobs, answers, strict=True):
+            _answer(job, answer)
+
+
+def _answer(job: _Job[T], answer: T | None = None, error: Exception | None = None) -> None:
+    if job.answer.done():
+        return
+    if error is not None:
+        job.answer.set_exception(error)
+    else:
+        job.answer.set_result(answer)  # type: ignore[arg-type]

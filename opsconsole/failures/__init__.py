@@ -1,0 +1,1 @@
+"""Failed Dag runs and tasks as findings."""

@@ -1,0 +1,1 @@
+"""Checks whose silence is the alarm."""

@@ -1,0 +1,149 @@
+"""Hearing silence: what every check's state means as findings and samples."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
+
+from opsconsole.db import Database, Session, checks
+from opsconsole.db.checks import Away, Check, Ping
+from opsconsole.heartbeats.keeping import configure
+from opsconsole.heartbeats.settings import Settings
+from opsconsole.heartbeats.state import Condition, Reason, State, condition
+from opsconsole.model import Finding, Labels, Sample, Verdict
+from opsconsole.secrets import redacted
+from opsconsole.settings import format_duration
+
+SCOPE = "heartbeats"
+_NOTE_EVERY = timedelta(seconds=10)
+_SAMPLE_EVERY = timedelta(seconds=15)
+
+
+class HeartbeatWatch:
+    """Looks at every check, about once a second; a check that goes down is a finding, dated at its deadline."""
+
+    def __init__(
+        self,
+        db: Database,
+        settings: Settings,
+        take: Callable[[Verdict], Awaitable[None]],
+        record: Callable[[Iterable[Sample]], None],
+    ) -> None:
+        self._db, self._settings, self._take, self._record = db, settings, take, record
+        self._down: frozenset[str] = frozenset()
+        self._fails: dict[tuple[int, datetime], Ping | None] = {}
+        self._away: Away | None = None
+        self._noted_at: datetime | None = None
+        self._sampled_at: datetime | None = None
+
+    async def open(self, now: datetime) -> None:
+        """Bring the configured checks into the database, and learn how long nobody listened."""
+        async with self._db.begin() as session:
+            await configure(session, self._settings, now)
+            self._away = await checks.came_back(session, now)
+
+    async def reconfigure(self, settings: Settings, now: datetime) -> None:
+        async with self._db.begin() as session:
+            await configure(session, settings, now)
+        self._settings = settings
+
+    async def step(self, now: datetime) -> None:
+        async with self._db.read() as session:
+            every = [(check, condition(check, now, self._away)) for check in await checks.all_checks(session)]
+            self._fails = {key: await self._fail(session, key) for key in _failing(every)}
+        down = frozenset(check.slug for check, how in every if how.state is State.DOWN)
+        changed = down != self._down
+        await self._note(now, at_once=changed)
+        if changed or _is_due(self._sampled_at, _SAMPLE_EVERY, now):
+            self._record([sample for check, how in every for sample in samples(check, how, now)])
+            self._sampled_at = now
+        findings = tuple(
+            finding(check, how, self._fails.get((check.id, how.since))) for check, how in every if how.state is State.DOWN
+        )
+        await self._take(Verdict(SCOPE, now, findings))
+        self._down = down
+
+    async def _fail(self, session: Session, key: tuple[int, datetime]) -> Ping | None:
+        return self._fails[key] if key in self._fails else await checks.fail_at(session, *key)
+
+    async def _note(self, now: datetime, *, at_once: bool) -> None:
+        """A restart must excuse no deadline that was already told: it is noted as heard before it is told."""
+        if at_once or _is_due(self._noted_at, _NOTE_EVERY, now):
+            async with self._db.begin() as session:
+                await checks.listened(session, now)
+            self._noted_at = now
+
+
+def _is_due(last: datetime | None, every: timedelta, now: datetime) -> bool:
+    return last is None or now - last >= every
+
+
+def _failing(every: Iterable[tuple[Check, Condition]]) -> list[tuple[int, datetime]]:
+    return [(check.id, how.since) for check, how in every if how.reason is Reason.FAILED]
+
+
+def finding(check: Check, how: Condition, fail: Ping | None = None) -> Finding:
+    """What is wrong with a check that is down; `fail` is the ping that said so, where one did.
+
+    The text changes only when another ping comes.
+    """
+    failed = how.reason is Reason.FAILED
+    annotations = {
+        "summary": _summary(check, how, fail),
+        "description": _description(check),
+        "error": _last_line(fail.body) if fail else "",
+        "runbook_url": f"docs/runbooks/heartbeat-{'failed' if failed else 'missed'}.md",
+    }
+    return Finding(
+        labels=Labels(
+            alertname="HeartbeatFailed" if failed else "HeartbeatMissed",
+            severity="critical" if "canary" in check.tags else "high",
+            deployment=check.deployment,
+            slug=check.slug,
+        ),
+        annotations={name: text for name, text in annotations.items() if text},
+        since=how.since,
+    )
+
+
+def _last_line(body: bytes) -> str:
+    """What a body ends with: where jobs put their error."""
+    lines = body[-4000:].decode(errors="replace").replace("\x00", "").split("\n")
+    return redacted(next((line.strip() for line in reversed(lines) if line.strip()), ""))[:300]
+
+
+def _summary(check: Check, how: Condition, fail: Ping | None) -> str:
+    if how.reason is Reason.FAILED:
+        what = f"exit status {fail.exit_status}" if fail and fail.exit_status else "a failure"
+        return f"{check.name} reported {what} at {_clock(how.since)}"
+    if how.reason is Reason.OVERRAN and check.last_start_at is not None:
+        return f"{check.name} started at {_clock(check.last_start_at)} and did not end within {format_duration(check.grace)}"
+    if check.last_ping_at is None:
+        return f"{check.name} has never pinged, {_silence(check.created_at, how)} after it was set up"
+    return f"{check.name} was silent for {_silence(check.last_ping_at, how)}: last ping {_clock(check.last_ping_at)}"
+
+
+def _silence(last: datetime, how: Condition) -> str:
+    return format_duration(timedelta(seconds=round((how.since - last).total_seconds())))
+
+
+def _description(check: Check) -> str:
+    rhythm = f"every {format_duration(check.period)}" if check.period else f"at {check.schedule} ({check.timezone})"
+    expected = f"A ping is expected {rhythm}, with {format_duration(check.grace)} of grace."
+    if check.last_ping_at is None:
+        return f"{expected} None ever came."
+    sender = f" from {check.last_remote}" if check.last_remote else ""
+    return f"{expected} The last one ({check.last_kind}) came{sender} at {_clock(check.last_ping_at)}."
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def samples(check: Check, how: Condition, now: datetime) -> Iterable[Sample]:
+    """`opsconsole_heartbeat_up` is 1 unless the check is down (a paused or new one has none), with its last ping's time."""
+    labels = Labels(slug=check.slug, deployment=check.deployment)
+    if how.state not in (State.PAUSED, State.NEW):
+        yield Sample("opsconsole_heartbeat_up", float(how.state is not State.DOWN), now, labels)
+    if check.last_ping_at is not None:
+        yield Sample("opsconsole_heartbeat_last_ping_timestamp_seconds", check.last_ping_at.timestamp(), now, labels)
+    if check.last_duration is not None:
+        yield Sample("opsconsole_heartbeat_last_duration_seconds", check.last_duration.total_seconds(), now, labels)

@@ -1,0 +1,78 @@
+"""The nouns that the stages speak: frozen values, without I/O."""
+
+from opsconsole.model.alert import Alert, AlertState, Transition
+from opsconsole.model.dag import (
+    FINAL_RUN_STATES,
+    OPEN_RUN_STATES,
+    OPEN_TASK_STATES,
+    Dag,
+    DagRun,
+    RunKey,
+    TaskInstance,
+    TaskKey,
+)
+from opsconsole.model.errors import CollectError, ConfigError, OpsConsoleError
+from opsconsole.model.finding import Finding, Verdict
+from opsconsole.model.headline import SEVERITIES, headline, summary, worst_severity
+from opsconsole.model.labels import Labels
+from opsconsole.model.notification import DeliveryError, Integration, Notification, Occasion
+from opsconsole.model.sample import Sample
+from opsconsole.model.series import (
+    STALE_NAN_BITS,
+    Matcher,
+    MatchOp,
+    Millis,
+    Point,
+    Querier,
+    QueryError,
+    QueryResult,
+    Row,
+    Series,
+    SeriesSource,
+    Values,
+)
+from opsconsole.model.status import ComponentStatus, Status, worst
+
+__all__ = [
+    "FINAL_RUN_STATES",
+    "OPEN_RUN_STATES",
+    "OPEN_TASK_STATES",
+    "SEVERITIES",
+    "STALE_NAN_BITS",
+    "Alert",
+    "AlertState",
+    "CollectError",
+    "ComponentStatus",
+    "ConfigError",
+    "Dag",
+    "DagRun",
+    "DeliveryError",
+    "Finding",
+    "Integration",
+    "Labels",
+    "MatchOp",
+    "Matcher",
+    "Millis",
+    "Notification",
+    "Occasion",
+    "OpsConsoleError",
+    "Point",
+    "Querier",
+    "QueryError",
+    "QueryResult",
+    "Row",
+    "RunKey",
+    "Sample",
+    "Series",
+    "SeriesSource",
+    "Status",
+    "TaskInstance",
+    "TaskKey",
+    "Transition",
+    "Values",
+    "Verdict",
+    "headline",
+    "summary",
+    "worst",
+    "worst_severity",
+]

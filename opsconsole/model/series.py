@@ -1,0 +1,101 @@
+"""Series as the store hands them to the query language, and what a query answers."""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from opsconsole.model.labels import Labels
+
+Millis = npt.NDArray[np.int64]
+"""Unix time in milliseconds, ascending."""
+Values = npt.NDArray[np.float64]
+
+STALE_NAN_BITS = 0x7FF0000000000002
+"""The bit pattern of Prometheus' staleness marker (prometheus/prometheus, `model/value/value.go`)."""
+
+
+class MatchOp(enum.StrEnum):
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    REGEX = "=~"
+    NOT_REGEX = "!~"
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """A condition on one label; `__name__` is a label as any other. Regular expressions are RE2's, anchored at both ends."""
+
+    name: str
+    op: MatchOp
+    value: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """One series' samples in a window; `labels` includes `__name__`."""
+
+    labels: Labels
+    timestamps: Millis
+    values: Values
+
+
+class SeriesSource(Protocol):
+    """Where a query reads samples from; the embedded store is one."""
+
+    async def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
+        """Every series that all `matchers` fit, with its samples in `start_ms <= t <= end_ms`, staleness markers included."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One element of an instant vector."""
+
+    labels: Labels
+    at_ms: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One series of a range result; a step without a value is absent from both arrays."""
+
+    labels: Labels
+    timestamps: Millis
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What a query answers, shaped as Prometheus' HTTP API shapes it.
+
+    `vector` fills `points`; `scalar` fills `points` with one element without labels; `string` fills `text`;
+    `matrix` fills `rows`.
+    """
+
+    kind: Literal["vector", "scalar", "string", "matrix"]
+    points: list[Point] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    text: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class QueryError(Exception):
+    """A query that cannot be answered. `kind` is Prometheus' error type; `position` is the offset in the text, if known."""
+
+    def __init__(self, message: str, kind: str = "execution", position: int | None = None) -> None:
+        super().__init__(message)
+        self.kind, self.position = kind, position
+
+
+class Querier(Protocol):
+    """Evaluates PromQL: the embedded engine, or a cluster's query API."""
+
+    async def instant(self, expr: str, at: datetime) -> QueryResult: ...
+
+    async def range(self, expr: str, start: datetime, end: datetime, step: timedelta) -> QueryResult: ...

@@ -1,0 +1,1 @@
+"""The delivery pipeline and the messages."""

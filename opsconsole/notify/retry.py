@@ -1,0 +1,35 @@
+"""When a failed delivery is tried again. Pure."""
+
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from opsconsole.model import DeliveryError
+
+FIRST = 1.0
+LONGEST = 60.0
+GIVE_UP = timedelta(hours=24)
+ESCALATE_AFTER = 3
+"""Failed attempts after which the fallback is told too, while the receiver itself is still being tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDecision:
+    """`at` None: no more. `escalate`: the fallback is to be told now."""
+
+    at: datetime | None
+    escalate: bool
+    reason: str
+
+
+def after(error: DeliveryError, failed: int, key: str, owed_since: datetime, now: datetime) -> RetryDecision:
+    """What to do when attempt number `failed` failed. Delays double from a second to a minute, shortened by up to a
+    quarter (by the key, so that many rows do not come back at once); what the far end asks for is waited in full."""
+    if error.permanent:
+        return RetryDecision(None, True, "trying again cannot help")
+    if now - owed_since >= GIVE_UP:
+        return RetryDecision(None, True, "tried for a day")
+    spread = zlib.crc32(f"{key}/{failed}".encode()) / 2**32
+    delay = min(LONGEST, FIRST * 2 ** min(failed - 1, 10)) * (1 - spread / 4)
+    seconds = max(delay, error.retry_after or 0.0)
+    return RetryDecision(now + timedelta(seconds=seconds), failed == ESCALATE_AFTER, f"again in {seconds:.1f} s")

@@ -1,0 +1,68 @@
+"""A webhook that gets what Alertmanager would post: payload version 4 (prometheus/alertmanager, `template.Data`)."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from opsconsole.clock import Clock
+from opsconsole.model import Alert, AlertState, Notification
+from opsconsole.notify.sending import Letter, Receipt, post
+from opsconsole.notify.settings import Webhook
+
+_NEVER = "0001-01-01T00:00:00Z"
+"""Go's zero time, which Alertmanager sends as the end of what has not ended."""
+
+
+class WebhookPost:
+    def __init__(self, settings: Webhook, http: httpx.AsyncClient, clock: Clock, public_url: str) -> None:
+        self._url = settings.url.get_secret_value()
+        self._http, self._clock, self._public_url = http, clock, public_url.rstrip("/")
+
+    async def send(self, letter: Letter) -> Receipt:
+        """The `Idempotency-Key` lets a consumer see that a repeat after a crash is one."""
+        headers = {"Idempotency-Key": letter.notification.key.encode("ascii", "backslashreplace").decode()}
+        body = payload(letter.notification, self._public_url)
+        response = await post(self._http, self._url, self._clock.now(), json=body, headers=headers)
+        return Receipt(f"HTTP {response.status_code} {' '.join(response.text[:200].split())}".rstrip())
+
+
+def payload(notification: Notification, public_url: str) -> dict[str, Any]:
+    """Alertmanager's version 4 document; an incident's page stands in for Prometheus' graph as `generatorURL`."""
+    page = f"{public_url}/incidents/{notification.incident_id}" if notification.incident_id else public_url
+    return {
+        "version": "4",
+        "groupKey": notification.group_key,
+        "truncatedAlerts": 0,
+        "status": "firing" if notification.firing else "resolved",
+        "receiver": notification.receiver,
+        "groupLabels": dict(notification.group_labels),
+        "commonLabels": _common(alert.labels for alert in notification.alerts),
+        "commonAnnotations": _common(alert.annotations for alert in notification.alerts),
+        "externalURL": public_url,
+        "alerts": [_alert(alert, page) for alert in notification.alerts],
+    }
+
+
+def _alert(alert: Alert, page: str) -> dict[str, Any]:
+    return {
+        "status": "resolved" if alert.state is AlertState.RESOLVED else "firing",
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "startsAt": _time(alert.fired_at or alert.active_at),
+        "endsAt": _time(alert.resolved_at) if alert.resolved_at else _NEVER,
+        "generatorURL": page,
+        "fingerprint": alert.fingerprint,
+    }
+
+
+def _common(sets: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    common: set[tuple[str, str]] | None = None
+    for one in sets:
+        common = set(one.items()) if common is None else common & set(one.items())
+    return dict(sorted(common or ()))
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,9 @@
+"""The query language: parsing is pure, evaluation is numpy over samples that a `SeriesSource` hands over."""
+
+from opsconsole.promql.engine import Engine
+from opsconsole.promql.nodes import matchers_of, metric_names
+from opsconsole.promql.parser import parse
+from opsconsole.promql.printer import show
+from opsconsole.promql.settings import Settings
+
+__all__ = ["Engine", "Settings", "matchers_of", "metric_names", "parse", "show"]

@@ -1,0 +1,326 @@
+"""The tree walked once, every node computed for all steps together. Pure: samples in, vectors out."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from opsconsole.model import Labels, Millis, Series, Values
+from opsconsole.promql import aggregation, binary, functions, histograms, labelling, overtime, rates
+from opsconsole.promql.blocks import Block, blocks, stale
+from opsconsole.promql.budget import Budget
+from opsconsole.promql.nodes import (
+    SET_OPERATORS,
+    Aggregate,
+    Binary,
+    Call,
+    Expr,
+    Number,
+    Paren,
+    Range,
+    Selector,
+    String,
+    Subquery,
+    Unary,
+    ValueType,
+    bare,
+)
+from opsconsole.promql.plan import Fetched, Times
+from opsconsole.promql.signatures import SIGNATURES
+from opsconsole.promql.types import type_of
+from opsconsole.promql.vectors import Grid, Mask, Vector, nameless
+from opsconsole.promql.windows import Window, window
+
+Value = Vector | Values | str
+"""An instant vector, a scalar (one number per step), or a string."""
+
+_OVER_RANGE: dict[str, Callable[..., rates.Result]] = {
+    **{
+        name: getattr(overtime, name)
+        for name, signature in SIGNATURES.items()
+        if ValueType.MATRIX in signature.args and hasattr(overtime, name)
+    },
+    **{name: getattr(rates, name) for name, signature in SIGNATURES.items() if hasattr(rates, name) and signature.args},
+    "holt_winters": overtime.double_exponential_smoothing,
+}
+_KEEP_NAMES = frozenset({"last_over_time", "first_over_time"})
+_FEW = 16
+"""Series up to which an instant's samples are looked up one by one: matrices cost more than they save there."""
+_ONLY_NATIVE = frozenset({"histogram_avg", "histogram_count", "histogram_stddev", "histogram_stdvar", "histogram_sum"})
+
+
+class Evaluator:
+    def __init__(self, fetched: Fetched, times: Times, budget: Budget, compat: int = 3) -> None:
+        self._fetched, self._times, self._budget, self._compat = fetched, times, budget, compat
+
+    def evaluate(self, expr: Expr, grid: Grid) -> Value:
+        self._budget.check()
+        match expr:
+            case Number():
+                return np.full(grid.steps, expr.value)
+            case String():
+                return expr.value
+            case Paren():
+                return self.evaluate(expr.expr, grid)
+            case Selector():
+                return self._selected(expr, grid)[0]
+            case Unary():
+                return self._unary(expr, grid)
+            case Binary():
+                return self._binary(expr, grid)
+            case Aggregate():
+                param = None if expr.param is None else self._plain(expr.param, grid)
+                return aggregation.aggregate(expr, self.vector(expr.expr, grid), param, self._compat)
+            case Call():
+                return self._call(expr, grid)
+        raise TypeError(f"{type(expr).__name__} has no value of its own")
+
+    def vector(self, expr: Expr, grid: Grid) -> Vector:
+        value = self.evaluate(expr, grid)
+        assert isinstance(value, Vector)
+        return value
+
+    def scalar(self, expr: Expr, grid: Grid) -> Values:
+        value = self.evaluate(expr, grid)
+        assert isinstance(value, np.ndarray)
+        return value
+
+    def matrix(self, expr: Range | Subquery, grid: Grid) -> Iterator[tuple[Labels, Millis, Values]]:
+        """The samples of a range vector at a single step."""
+        series, ends = self._ranged(expr, grid)
+        for block in blocks(series, keep_stale=False):
+            seen = self._window(block, grid, ends, expr.range_ms)
+            for at, row in enumerate(block.rows):
+                bounds = 0 if block.shared else at
+                cut = slice(int(seen.first[bounds, 0]), int(seen.last[bounds, 0]))
+                if cut.start < cut.stop:
+                    yield series[row].labels, block.times[bounds, cut], block.values[at, cut]
+
+    def _plain(self, expr: Expr, grid: Grid) -> Values | str:
+        value = self.evaluate(expr, grid)
+        assert not isinstance(value, Vector)
+        return value
+
+    def _refs(self, node: Selector | Subquery, grid: Grid) -> Millis:
+        anchor = self._times.anchor(node.at)
+        times = grid.times if anchor is None else np.full(grid.steps, anchor, dtype=np.int64)
+        return times - node.offset_ms
+
+    def _selected(self, node: Selector, grid: Grid) -> tuple[Vector, Values]:
+        """The newest sample within the lookback at each step, and the samples' own times in seconds."""
+        refs, lookback = self._refs(node, grid), self._times.lookback_ms
+        series = self._fetched.series(node.matchers, int(refs.min()) - lookback, int(refs.max()))
+        shape = (len(series), grid.steps)
+        self._budget.hold(len(series) * grid.steps)
+        if grid.steps == 1 and len(series) <= _FEW:
+            return _newest(series, int(refs[0]), lookback, left_open=self._times.left_open)
+        values, present, at = np.full(shape, np.nan), np.zeros(shape, dtype=bool), np.zeros(shape)
+        for block in blocks(series, keep_stale=True):
+            for part in block.parts(grid.steps):
+                seen = self._window(part, grid, refs, lookback)
+                found = seen.last_values()
+                values[part.rows] = found
+                present[part.rows] = seen.having(1) & ~stale(found)
+                at[part.rows] = seen.times(seen.last - 1)
+                self._budget.check()
+        alive = present.any(axis=1)
+        vector = Vector([s.labels for s in series], values, present)
+        return vector.compact(), at if alive.all() else at[alive]
+
+    def _window(self, block: Block, grid: Grid, ends: Millis, range_ms: int) -> Window:
+        return window(block, grid.times, ends, range_ms, left_open=self._times.left_open)
+
+    def _ranged(self, expr: Expr, grid: Grid) -> tuple[list[Series], Millis]:
+        """The series of a range vector, and where each step's window ends."""
+        match bare(expr):
+            case Range() as node:
+                refs = self._refs(node.selector, grid)
+                start = int(refs.min()) - node.range_ms
+                return self._fetched.series(node.selector.matchers, start, int(refs.max())), refs
+            case Subquery() as node:
+                return self._subquery(node, grid), self._refs(node, grid)
+        raise TypeError("not a range vector")
+
+    def _subquery(self, node: Subquery, grid: Grid) -> list[Series]:
+        start, end, step = self._times.subquery_span(node, int(grid.times[0]), int(grid.times[-1]))
+        if start > end:
+            return []
+        self._budget.hold((end - start) // step)
+        inner = Grid.of(start, end, step)
+        vector = self.vector(node.expr, inner)
+        self._budget.hold(int(vector.present.sum()))
+        return [
+            Series(labels, inner.times, values) if present.all() else Series(labels, inner.times[present], values[present])
+            for labels, values, present in zip(vector.labels, vector.values, vector.present, strict=True)
+        ]
+
+    def _unary(self, node: Unary, grid: Grid) -> Value:
+        value = self.evaluate(node.expr, grid)
+        if node.op == "+" or isinstance(value, str):
+            return value
+        return binary.negated(value) if isinstance(value, Vector) else -value
+
+    def _binary(self, node: Binary, grid: Grid) -> Value:
+        left, right = self.evaluate(node.left, grid), self.evaluate(node.right, grid)
+        assert not isinstance(left, str)
+        assert not isinstance(right, str)
+        if isinstance(left, Vector) and isinstance(right, Vector):
+            if node.op in SET_OPERATORS:
+                return binary.set_operation(node, left, right)
+            return binary.vectors(node, left, right, self._compat)
+        if isinstance(left, Vector):
+            assert not isinstance(right, Vector)
+            return binary.with_scalar(node, left, right, self._compat, swapped=False)
+        if isinstance(right, Vector):
+            return binary.with_scalar(node, right, left, self._compat, swapped=True)
+        return binary.scalars(node, left, right)
+
+    def _call(self, node: Call, grid: Grid) -> Value:
+        if node.name in _OVER_RANGE:
+            return self._over_range(node, grid)
+        if node.name in functions.MATH:
+            vector = self.vector(node.args[0], grid)
+            return vector.mapped(functions.MATH[node.name](vector.values))
+        if node.name in functions.DATES:
+            return self._date(node, grid)
+        if node.name in _ONLY_NATIVE:
+            return Vector.empty(grid.steps)
+        special: Callable[[Call, Grid], Value] = getattr(self, f"_call_{node.name}")
+        return special(node, grid)
+
+    def _over_range(self, node: Call, grid: Grid) -> Vector:
+        at = next(n for n, arg in enumerate(node.args) if type_of(arg) is ValueType.MATRIX)
+        params = [self.scalar(arg, grid) for n, arg in enumerate(node.args) if n != at]
+        vector = self._windowed(node.args[at], grid, lambda seen: _OVER_RANGE[node.name](seen, self._compat, *params))
+        return vector if node.name in _KEEP_NAMES else vector.nameless()
+
+    def _windowed(self, expr: Expr, grid: Grid, function: Callable[[Window], rates.Result]) -> Vector:
+        """`function` over every series' windows; labels as selected."""
+        series, ends = self._ranged(expr, grid)
+        range_expr = bare(expr)
+        assert isinstance(range_expr, Range | Subquery)
+        self._budget.hold(len(series) * grid.steps)
+        values = np.full((len(series), grid.steps), np.nan)
+        present = np.zeros(values.shape, dtype=bool)
+        for block in blocks(series, keep_stale=False):
+            for part in block.parts(grid.steps):
+                values[part.rows], present[part.rows] = function(self._window(part, grid, ends, range_expr.range_ms))
+                self._budget.check()
+        return Vector([s.labels for s in series], values, present).compact()
+
+    def _date(self, node: Call, grid: Grid) -> Vector:
+        if not node.args:
+            return Vector.single(functions.date(node.name, grid.times / 1000.0))
+        vector = self.vector(node.args[0], grid)
+        return vector.mapped(functions.date(node.name, vector.values))
+
+    def _call_time(self, node: Call, grid: Grid) -> Value:
+        return grid.times / 1000.0
+
+    def _call_pi(self, node: Call, grid: Grid) -> Value:
+        return np.full(grid.steps, np.pi)
+
+    def _call_vector(self, node: Call, grid: Grid) -> Value:
+        return Vector.single(self.scalar(node.args[0], grid))
+
+    def _call_scalar(self, node: Call, grid: Grid) -> Value:
+        return functions.scalar_of(self.vector(node.args[0], grid))
+
+    def _call_timestamp(self, node: Call, grid: Grid) -> Value:
+        """A selector's samples tell their own time, anything else the step's."""
+        inner = bare(node.args[0])
+        if isinstance(inner, Selector):
+            vector, times = self._selected(inner, grid)
+            return vector.mapped(times)
+        vector = self.vector(node.args[0], grid)
+        return vector.mapped(np.broadcast_to(grid.times / 1000.0, vector.values.shape))
+
+    def _call_absent(self, node: Call, grid: Grid) -> Value:
+        return self._absent(node.args[0], self.vector(node.args[0], grid))
+
+    def _call_absent_over_time(self, node: Call, grid: Grid) -> Value:
+        return self._absent(node.args[0], self._windowed(node.args[0], grid, lambda seen: overtime.present_over_time(seen, 0)))
+
+    def _absent(self, expr: Expr, vector: Vector) -> Vector:
+        missing: Mask = ~np.any(vector.present, axis=0, keepdims=True)[0]
+        return Vector.single(np.ones(len(missing)), missing, _labels_told(expr)).compact()
+
+    def _call_sort(self, node: Call, grid: Grid) -> Value:
+        return functions.sorted_by_value(self.vector(node.args[0], grid), descending=False)
+
+    def _call_sort_desc(self, node: Call, grid: Grid) -> Value:
+        return functions.sorted_by_value(self.vector(node.args[0], grid), descending=True)
+
+    def _call_sort_by_label(self, node: Call, grid: Grid) -> Value:
+        return functions.sorted_by_label(self.vector(node.args[0], grid), self._strings(node, grid), descending=False)
+
+    def _call_sort_by_label_desc(self, node: Call, grid: Grid) -> Value:
+        return functions.sorted_by_label(self.vector(node.args[0], grid), self._strings(node, grid), descending=True)
+
+    def _call_round(self, node: Call, grid: Grid) -> Value:
+        vector = self.vector(node.args[0], grid)
+        nearest = self.scalar(node.args[1], grid) if len(node.args) > 1 else np.ones(grid.steps)
+        return vector.mapped(functions.rounded(vector.values, nearest))
+
+    def _call_clamp(self, node: Call, grid: Grid) -> Value:
+        low, high = self.scalar(node.args[1], grid), self.scalar(node.args[2], grid)
+        return functions.clamp(self.vector(node.args[0], grid), low, high)
+
+    def _call_clamp_min(self, node: Call, grid: Grid) -> Value:
+        vector = self.vector(node.args[0], grid)
+        return vector.mapped(functions.largest(vector.values, self.scalar(node.args[1], grid)))
+
+    def _call_clamp_max(self, node: Call, grid: Grid) -> Value:
+        vector = self.vector(node.args[0], grid)
+        return vector.mapped(functions.smallest(vector.values, self.scalar(node.args[1], grid)))
+
+    def _call_histogram_quantile(self, node: Call, grid: Grid) -> Value:
+        return histograms.histogram_quantile(self.scalar(node.args[0], grid), self.vector(node.args[1], grid), self._compat)
+
+    def _call_histogram_fraction(self, node: Call, grid: Grid) -> Value:
+        """In Prometheus 2 for native histograms alone, which are not kept here."""
+        if self._compat == 2:
+            return Vector.empty(grid.steps)
+        lower, upper = self.scalar(node.args[0], grid), self.scalar(node.args[1], grid)
+        return histograms.histogram_fraction(lower, upper, self.vector(node.args[2], grid))
+
+    def _call_label_replace(self, node: Call, grid: Grid) -> Value:
+        target, replacement, source, regex = self._strings(node, grid)
+        return labelling.label_replace(self.vector(node.args[0], grid), target, replacement, source, regex)
+
+    def _call_label_join(self, node: Call, grid: Grid) -> Value:
+        return labelling.label_join(self.vector(node.args[0], grid), *self._strings(node, grid))
+
+    def _strings(self, node: Call, grid: Grid) -> tuple[str, ...]:
+        return tuple(value for arg in node.args[1:] if isinstance(value := self.evaluate(arg, grid), str))
+
+
+def _newest(series: Sequence[Series], ref_ms: int, lookback_ms: int, *, left_open: bool) -> tuple[Vector, Values]:
+    """As `_selected`, for a single step."""
+    oldest = ref_ms - lookback_ms + (1 if left_open else 0)
+    found: list[tuple[Labels, float, int]] = []
+    for one in series:
+        place = int(one.timestamps.searchsorted(ref_ms, side="right")) - 1
+        if place < 0 or (at := int(one.timestamps[place])) < oldest or stale(one.values[place : place + 1])[0]:
+            continue
+        found.append((one.labels, float(one.values[place]), at))
+    alive = Vector(
+        [labels for labels, _, _ in found],
+        np.array([[value] for _, value, _ in found], dtype=float).reshape(len(found), 1),
+        np.ones((len(found), 1), dtype=bool),
+    )
+    return alive, np.array([[at / 1000.0] for _, _, at in found], dtype=float).reshape(len(found), 1)
+
+
+def _labels_told(expr: Expr) -> Labels:
+    """The labels that an absent series would surely have: those matched by equality, and only once."""
+    inner: Any = expr.selector if isinstance(expr, Range) else expr
+    if not isinstance(inner, Selector):
+        return Labels()
+    told: dict[str, str] = {}
+    seen: set[str] = set()
+    for matcher in inner.matchers:
+        equal = matcher.op == "=" and matcher.name not in seen
+        told[matcher.name] = matcher.value if equal else ""
+        seen |= {matcher.name} if equal else set()
+    return nameless(Labels(told))

@@ -1,0 +1,57 @@
+"""Functions that rewrite labels."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from opsconsole.model import Labels, QueryError
+from opsconsole.promql.matchers import pattern
+from opsconsole.promql.selectors import is_label_name
+from opsconsole.promql.vectors import Vector, relabelled
+
+_REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
+
+
+def label_replace(vector: Vector, target: str, replacement: str, source: str, regex: str) -> Vector:
+    try:
+        compiled = pattern(regex)
+    except ValueError:
+        raise QueryError(f"invalid regular expression in label_replace(): {regex}") from None
+    _check(target, "invalid destination label name in label_replace(): ")
+    expand = _expander(compiled, replacement)
+
+    def change(labels: Labels) -> Labels:
+        match = compiled.search(labels.get(source, ""))
+        return labels if match is None else labels.merged({target: expand(match)})
+
+    return relabelled(vector, change)
+
+
+def _expander(compiled: Any, template: str) -> Callable[[Any], str]:
+    """Go's `Expand`: `$1`, `$name`, `${name}`; a group that is not there is empty."""
+    names = compiled.groupindex
+
+    def expand(match: Any) -> str:
+        def value(reference: re.Match[str]) -> str:
+            if reference[1]:
+                return "$"
+            word = reference[2] or reference[3]
+            if word.isdigit():
+                return str(match.group(int(word)) or "") if int(word) <= compiled.groups else ""
+            return str(match.group(names[word]) or "") if word in names else ""
+
+        return _REFERENCE.sub(value, template)
+
+    return expand
+
+
+def label_join(vector: Vector, target: str, separator: str, *sources: str) -> Vector:
+    for source in sources:
+        _check(source, "invalid source label name in label_join(): ")
+    _check(target, "invalid destination label name in label_join(): ")
+    return relabelled(vector, lambda labels: labels.merged({target: separator.join(labels.get(s, "") for s in sources)}))
+
+
+def _check(name: str, complaint: str) -> None:
+    if not is_label_name(name):
+        raise QueryError(complaint + name)

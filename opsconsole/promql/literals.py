@@ -1,0 +1,93 @@
+"""How PromQL writes numbers, durations and strings, and how Go prints them."""
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+_UNITS = {"y": 365 * 86_400_000, "w": 7 * 86_400_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+_DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
+_LONGEST_MS = (2**63 - 1) // 1_000_000
+_SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, "'": 39, '"': 34}
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.|$)", re.DOTALL)
+
+
+def parse_number(text: str) -> float:
+    """A number as Go reads it: hexadecimal, octal with a leading zero, decimal, Inf, NaN. Raises ValueError."""
+    plain = text.replace("_", "")
+    if plain[:2].lower() == "0x":
+        return float(int(plain, 16))
+    if len(plain) > 1 and plain.isdigit() and plain[0] == "0" and not set(plain) & {"8", "9"}:
+        return float(int(plain, 8))
+    return float(plain)
+
+
+def parse_duration_ms(text: str) -> int:
+    """Milliseconds of `1h30m`: units descending, each once. Raises ValueError."""
+    match = _DURATION.fullmatch(text)
+    if not text or match is None:
+        raise ValueError(f'not a valid duration string: "{text}"')
+    total = sum(int(n) * unit for n, unit in zip(match.groups(), _UNITS.values(), strict=True) if n)
+    if total > _LONGEST_MS:
+        raise ValueError("duration out of range")
+    return total
+
+
+def format_duration_ms(ms: int) -> str:
+    """As Prometheus prints it: years, weeks and days only when they say it exactly."""
+    if ms == 0:
+        return "0s"
+    words, rest = "-" if ms < 0 else "", abs(ms)
+    for name, unit in _UNITS.items():
+        if name in ("y", "w", "d") and rest % unit:
+            continue
+        count, rest = divmod(rest, unit)
+        words += f"{count}{name}" if count else ""
+    return words
+
+
+def unquote(text: str) -> str:
+    """The value of a quoted string: Go's escapes in '…' and "…", none in backticks. Raises ValueError."""
+    body = text[1:-1]
+    if text[0] == "`" or "\\" not in body:
+        return body
+    out, last = bytearray(), 0
+    for match in _ESCAPE.finditer(body):
+        out += body[last : match.start()].encode() + _escaped(match[1])
+        last = match.end()
+    return (out + body[last:].encode()).decode(errors="replace")
+
+
+def _escaped(code: str) -> bytes:
+    if code in _SIMPLE:
+        return bytes([_SIMPLE[code]])
+    if len(code) == 3 and code[0] == "x":
+        return bytes([int(code[1:], 16)])
+    if code[:1] in ("u", "U") and len(code) > 1:
+        return _rune(int(code[1:], 16))
+    if len(code) == 3 and int(code, 8) < 256:
+        return bytes([int(code, 8)])
+    raise ValueError("unknown escape sequence" if code else "escape sequence not terminated")
+
+
+def _rune(point: int) -> bytes:
+    if point > 0x10FFFF or 0xD800 <= point < 0xE000:
+        raise ValueError("escape sequence is an invalid Unicode code point")
+    return chr(point).encode()
+
+
+def quote(text: str) -> str:
+    """A string in double quotes that reads back as itself."""
+    names = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    return '"' + "".join(names.get(c) or (c if c.isprintable() else f"\\U{ord(c):08x}") for c in text) + '"'
+
+
+def format_value(value: float) -> str:
+    """The shortest decimal that reads back as the same float, without exponent (Go's `FormatFloat(v, 'f', -1, 64)`)."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    shortest: Any = np.format_float_positional(value, trim="-")
+    return str(shortest)

@@ -1,0 +1,139 @@
+"""One rule group, evaluated step by step: queries become recorded samples and verdicts."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from opsconsole.clock import Clock
+from opsconsole.model import Finding, Labels, Point, Querier, QueryError, QueryResult, Sample, Verdict
+from opsconsole.model.labels import EMPTY
+from opsconsole.rules.groups import AlertingRule, RecordingRule, Rule, RuleGroup
+from opsconsole.rules.staleness import STALE
+from opsconsole.rules.templates import Context, Element, Template, TemplateError, Unanswered, render
+from opsconsole.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+MOST_QUERIES = 16
+"""Queries that one template may ask."""
+
+Record = Callable[[Iterable[Sample]], None]
+Take = Callable[[Verdict], Awaitable[None]]
+
+
+class RuleError(Exception):
+    """A rule that cannot be evaluated this time; it gives no verdict, so its alerts stay as they are."""
+
+
+class GroupEvaluator:
+    """Evaluates its group's rules in order at the time of the step; a rule that fails does not hold up the next."""
+
+    def __init__(
+        self,
+        group: RuleGroup,
+        querier: Querier,
+        record: Record,
+        take: Take,
+        *,
+        clock: Clock,
+        telemetry: Telemetry,
+        external_url: str = "",
+        external_labels: Mapping[str, str] = EMPTY,
+    ) -> None:
+        self.group = group
+        self._querier, self._record, self._take = querier, record, take
+        self._clock, self._telemetry = clock, telemetry
+        self._external_url, self._external_labels = external_url, external_labels
+        telemetry.rule_group_interval.labels(group.key).set(group.interval.total_seconds())
+        self._recorded: dict[int, frozenset[Labels]] = {}
+        self._failing: set[int] = set()
+
+    async def step(self, now: datetime) -> None:
+        """Evaluate every rule at `now`."""
+        began = self._clock.monotonic()
+        for index, rule in enumerate(self.group.rules):
+            try:
+                await self._evaluate(index, rule, now)
+                self._failing.discard(index)
+            except (QueryError, RuleError) as error:
+                self._failed(index, rule, error)
+        self._telemetry.rule_group_duration.labels(self.group.key).observe(self._clock.monotonic() - began)
+        self._telemetry.rule_group_last_evaluation.labels(self.group.key).set(now.timestamp())
+
+    async def _evaluate(self, index: int, rule: Rule, now: datetime) -> None:
+        points = vector(await self._querier.instant(rule.expr, now))
+        if isinstance(rule, RecordingRule):
+            self._recorded[index] = self._keep(rule, points, now, self._recorded.get(index, frozenset()))
+        else:
+            findings = await self._findings(rule, points, now)
+            await self._take(Verdict(rule.scope, now, findings))
+
+    def _keep(self, rule: RecordingRule, points: Sequence[Point], now: datetime, before: frozenset[Labels]) -> frozenset[Labels]:
+        """Record a result, and a staleness marker for every series of the last one that is gone."""
+        samples = {labels: point.value for point in points for labels in [recorded_labels(rule, point.labels)]}
+        self._check(rule, points, samples)
+        gone = dict.fromkeys(before - samples.keys(), STALE)
+        self._record([Sample(rule.name, value, now, labels) for labels, value in (samples | gone).items()])
+        return frozenset(samples)
+
+    async def _findings(self, rule: AlertingRule, points: Sequence[Point], now: datetime) -> tuple[Finding, ...]:
+        findings = {finding.labels: finding for point in points for finding in [await self._finding(rule, point, now)]}
+        self._check(rule, points, findings)
+        return tuple(findings.values())
+
+    def _check(self, rule: Rule, points: Sequence[Point], distinct: Mapping[Labels, object]) -> None:
+        if len(distinct) < len(points):
+            raise RuleError("two results have the same labels once the rule's own are applied")
+        if 0 < self.group.limit < len(points):
+            raise RuleError(f"{len(points)} results, more than the group's limit of {self.group.limit}")
+
+    async def _finding(self, rule: AlertingRule, point: Point, now: datetime) -> Finding:
+        texts = {name: await self._text(rule, template, point, now) for name, template in rule.labels.items()}
+        return Finding(
+            labels=point.labels.without("__name__").merged({**texts, "alertname": rule.name}),
+            annotations={name: await self._text(rule, template, point, now) for name, template in rule.annotations.items()},
+            value=point.value,
+            pending_for=rule.pending_for,
+            keep_firing_for=rule.keep_firing_for,
+        )
+
+    async def _text(self, rule: AlertingRule, template: Template, point: Point, now: datetime) -> str:
+        """The text, with the labels and the name of the series; a mistake stands in it, as in Prometheus: the alert is right."""
+        answers: dict[str, list[Element]] = {}
+        while True:
+            try:
+                return render(template, Context(point.labels, point.value, self._external_url, self._external_labels, answers))
+            except Unanswered as asked:
+                try:
+                    answers[asked.expr] = await self._answer(asked.expr, len(answers), now)
+                except (QueryError, RuleError) as error:
+                    return self._unrendered(rule, error)
+            except TemplateError as error:
+                return self._unrendered(rule, error)
+
+    async def _answer(self, expr: str, asked: int, now: datetime) -> list[Element]:
+        if asked >= MOST_QUERIES:
+            raise RuleError(f"a template may ask {MOST_QUERIES} queries")
+        return [Element(point.labels, point.value) for point in vector(await self._querier.instant(expr, now))]
+
+    def _unrendered(self, rule: AlertingRule, error: Exception) -> str:
+        self._telemetry.rule_failures.labels(self.group.key, rule.name).inc()
+        return f"<error expanding template: {error}>"
+
+    def _failed(self, index: int, rule: Rule, error: Exception) -> None:
+        self._telemetry.rule_failures.labels(self.group.key, rule.name).inc()
+        if index not in self._failing:
+            log.warning("a rule cannot be evaluated", extra={"group": self.group.key, "rule": rule.name, "error": str(error)})
+        self._failing.add(index)
+
+
+def vector(result: QueryResult) -> Sequence[Point]:
+    """The elements of a result that rules can use. Raises `RuleError`."""
+    if result.kind not in ("vector", "scalar"):
+        raise RuleError(f"the expression gives a {result.kind}, a rule needs an instant vector or a scalar")
+    return result.points
+
+
+def recorded_labels(rule: RecordingRule, labels: Labels) -> Labels:
+    """The labels of a recorded sample: the result's without its name, the rule's over them."""
+    return labels.without("__name__").merged(rule.labels)

@@ -1,0 +1,188 @@
+"""Reading rule files in Prometheus' format, with every problem at its line."""
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from opsconsole import content, documents, promql
+from opsconsole.model import ConfigError, QueryError
+from opsconsole.rules.groups import AlertingRule, RecordingRule, Rule, RuleGroup
+from opsconsole.rules.templates import Template, TemplateError, compile_template
+from opsconsole.settings import Duration, Settings
+
+__all__ = ["DEFAULT_INTERVAL", "RuleGroup", "Text", "files", "load", "parse"]
+
+DEFAULT_INTERVAL = timedelta(seconds=15)
+_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def _text(value: Any) -> Any:
+    """YAML's bare numbers and booleans where Prometheus' format has a text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+
+
+class _Rule(Settings):
+    record: Text = ""
+    alert: Text = ""
+    expr: Text = ""
+    pending_for: Duration | None = Field(default=None, alias="for")
+    keep_firing_for: Duration | None = None
+    labels: dict[str, Text] | None = None
+    annotations: dict[str, Text] | None = None
+
+
+class _Group(Settings):
+    name: Text
+    interval: Duration | None = None
+    limit: int = 0
+    rules: tuple[_Rule, ...] | None = None
+
+
+class _File(Settings):
+    groups: tuple[_Group, ...] | None = None
+
+
+def files(patterns: Iterable[str] | None, base: Path) -> list[Path]:
+    """The rule files that names and globs stand for, relative to `base`; the packaged ones for None.
+
+    Raises `ConfigError` for a name without a file; a glob may match none.
+    """
+    if patterns is None:
+        return sorted(content.folder("alert_rules").glob("*.yaml"))
+    found: list[Path] = []
+    for pattern in patterns:
+        matches = sorted(glob.glob(str(base / pattern), recursive=True))
+        if not matches and not glob.has_magic(pattern):
+            raise ConfigError([f"{base / pattern}:1: cannot be read: No such file or directory"])
+        found += [Path(match) for match in matches]
+    return list(dict.fromkeys(found))
+
+
+def load(paths: Sequence[Path], interval: timedelta = DEFAULT_INTERVAL) -> list[RuleGroup]:
+    """All groups of all files; `interval` is for groups without one of their own.
+
+    Raises `ConfigError` with every problem of every file.
+    """
+    groups: list[RuleGroup] = []
+    problems: list[str] = []
+    stems = Counter(path.stem for path in paths)
+    for path in paths:
+        try:
+            groups += parse(documents.read(path), path.stem if stems[path.stem] == 1 else str(path), interval)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return groups
+
+
+def parse(document: documents.Document, file: str, interval: timedelta = DEFAULT_INTERVAL) -> list[RuleGroup]:
+    """The groups of one document; `file` names it in scopes. Raises `ConfigError`."""
+    if document.value is None:
+        return []
+    reader = _Reader(document, file, interval)
+    groups = [reader.group(index, group) for index, group in enumerate(documents.validated(document, _File).groups or ())]
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return groups
+
+
+class _Reader:
+    """Checks what a schema cannot, and keeps on after a problem."""
+
+    def __init__(self, document: documents.Document, file: str, interval: timedelta) -> None:
+        self._document, self._file, self._interval = document, file, interval
+        self._names: dict[str, int] = {}
+        self.problems: list[str] = []
+
+    def group(self, index: int, group: _Group) -> RuleGroup:
+        place: documents.Place = ("groups", index)
+        if not group.name:
+            self._problem((*place, "name"), "a group needs a name")
+        elif group.name in self._names:
+            self._problem((*place, "name"), f"group {group.name!r} is given twice (line {self._names[group.name]} too)")
+        self._names.setdefault(group.name, self._document.line(place))
+        if group.interval is not None and group.interval <= timedelta(0):
+            self._problem((*place, "interval"), "an interval must be longer than nothing")
+        if group.limit < 0:
+            self._problem((*place, "limit"), "a limit cannot be negative")
+        rules = self._rules((*place, "rules"), group)
+        return RuleGroup(group.name, self._file, rules, group.interval or self._interval, group.limit)
+
+    def _rules(self, place: documents.Place, group: _Group) -> tuple[Rule, ...]:
+        seen: dict[str, int] = {}
+        times: Counter[str] = Counter()
+        rules: list[Rule] = []
+        for index, rule in enumerate(group.rules or ()):
+            here = (*place, index)
+            self._check(here, rule)
+            identity = repr((rule.record, rule.alert, rule.expr, sorted((rule.labels or {}).items())))
+            if identity in seen:
+                self._problem(here, f"{rule.record or rule.alert} is given twice, word for word (line {seen[identity]} too)")
+            seen.setdefault(identity, self._document.line(here))
+            times[rule.alert] += 1
+            rules.append(self._rule(here, group.name, rule, times[rule.alert]))
+        return tuple(rules)
+
+    def _check(self, place: documents.Place, rule: _Rule) -> None:
+        if bool(rule.record) == bool(rule.alert):
+            self._problem(place, "a rule is given either record or alert" + (", not both" if rule.record else ""))
+        if not rule.expr:
+            self._problem(place, "expr is missing")
+        else:
+            self._check_expr((*place, "expr"), rule.expr)
+        if rule.record and not _METRIC.fullmatch(rule.record):
+            self._problem((*place, "record"), f"{rule.record!r} is not a metric name")
+        for key in ("for", "keep_firing_for", "annotations"):
+            if rule.record and getattr(rule, "pending_for" if key == "for" else key) is not None:
+                self._problem((*place, key), f"a recording rule has no {key}")
+        for key, names in (("labels", rule.labels), ("annotations", rule.annotations)):
+            for name in names or {}:
+                if not _LABEL.fullmatch(name) or (key == "labels" and name == "__name__"):
+                    self._problem((*place, key, name), f"{name!r} is not a name for {key}")
+
+    def _check_expr(self, place: documents.Place, expr: str) -> None:
+        try:
+            promql.parse(expr)
+        except QueryError as error:
+            self._problem(place, f"expr: {error}")
+
+    def _rule(self, place: documents.Place, group: str, rule: _Rule, time: int) -> Rule:
+        line = self._document.line(place)
+        if rule.record:
+            return RecordingRule(rule.record, rule.expr, line, rule.labels or {})
+        nth = f"#{time}" if time > 1 else ""
+        return AlertingRule(
+            rule.alert,
+            rule.expr,
+            f"rules/{self._file};{group};{rule.alert}{nth}",
+            line,
+            rule.pending_for or timedelta(0),
+            rule.keep_firing_for or timedelta(0),
+            self._templates((*place, "labels"), rule.labels),
+            self._templates((*place, "annotations"), rule.annotations),
+        )
+
+    def _templates(self, place: documents.Place, texts: dict[str, str] | None) -> dict[str, Template]:
+        templates = {}
+        for name, text in (texts or {}).items():
+            try:
+                templates[name] = compile_template(text)
+            except TemplateError as error:
+                self._problem((*place, name), f"{name}: {error}")
+        return templates
+
+    def _problem(self, place: documents.Place, message: str) -> None:
+        self.problems.append(self._document.problem(place, message))

@@ -1,0 +1,49 @@
+"""A source of series that lives in memory, for rule unit tests."""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from opsconsole.clock import millis
+from opsconsole.model import Labels, Matcher, MatchOp, Sample, Series
+
+
+class MemorySource:
+    """Keeps every sample it is given; one at the same time as another of its series replaces it."""
+
+    def __init__(self) -> None:
+        self._series: dict[Labels, tuple[list[int], dict[int, float]]] = {}
+
+    def append(self, samples: Iterable[Sample]) -> None:
+        for sample in samples:
+            self.put(sample.labels.merged({"__name__": sample.name}), millis(sample.at), sample.value)
+
+    def put(self, labels: Labels, at_ms: int, value: float) -> None:
+        times, held = self._series.setdefault(labels, ([], {}))
+        if at_ms not in held:
+            insort(times, at_ms)
+        held[at_ms] = value
+
+    async def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
+        found = []
+        for labels, (times, held) in sorted(self._series.items()):
+            if all(_fits(matcher, labels) for matcher in matchers):
+                window = times[bisect_left(times, start_ms) : bisect_right(times, end_ms)]
+                found.append(Series(labels, np.array(window, np.int64), np.array([held[at] for at in window], np.float64)))
+        return found
+
+
+def _fits(matcher: Matcher, labels: Labels) -> bool:
+    import re2
+
+    value = labels.get(matcher.name, "")
+    match matcher.op:
+        case MatchOp.EQUAL:
+            return value == matcher.value
+        case MatchOp.NOT_EQUAL:
+            return value != matcher.value
+        case MatchOp.REGEX:
+            return re2.fullmatch(matcher.value, value) is not None
+        case MatchOp.NOT_REGEX:
+            return re2.fullmatch(matcher.value, value) is None

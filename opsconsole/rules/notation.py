@@ -1,0 +1,60 @@
+"""Series as promtool's unit tests write them: `up{job="x"}` and `0+1x5 _ stale`."""
+
+import re
+from collections.abc import Iterator
+from itertools import accumulate, repeat
+
+from opsconsole.model import Labels
+from opsconsole.rules.staleness import STALE
+
+MOST_VALUES = 1_000_000
+_METRIC = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*(?:\{(.*)\})?\s*", re.DOTALL)
+_PAIR = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*("(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\')\s*(,|$)')
+_NUMBER = r"(?:[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+\.|[iI]nf|[nN]a[nN])"
+_VALUES = re.compile(rf"([+-]?{_NUMBER})(?:([+-]{_NUMBER}))?(?:x([0-9]+))?")
+_OMITTED = re.compile(r"_(?:x([0-9]+))?")
+_ESCAPE = re.compile(r"\\(.)")
+
+
+def series(text: str) -> Labels:
+    """Labels with `__name__`. Raises ValueError."""
+    match = _METRIC.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a series")
+    labels = {"__name__": match[1]} if match[1] else {}
+    inner, at = match[2] or "", 0
+    while inner[at:].strip():
+        pair = _PAIR.match(inner, at)
+        if pair is None:
+            raise ValueError(f"{text!r} is not a series")
+        labels[pair[1]] = _ESCAPE.sub(lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), pair[2][1:-1])
+        at = pair.end()
+    return Labels(labels)
+
+
+def values(text: str) -> list[float | None]:
+    """One value a step, None where there is no sample. Raises ValueError."""
+    found: list[float | None] = []
+    for word in text.split():
+        found += _expanded(word, MOST_VALUES - len(found))
+    return found
+
+
+def _expanded(word: str, most: int) -> Iterator[float | None]:
+    if word == "stale":
+        return iter([STALE])
+    if omitted := _OMITTED.fullmatch(word):
+        return iter([None] * _count(omitted[1] or "1", most))
+    match = _VALUES.fullmatch(word)
+    if match is None:
+        raise ValueError(f"{word!r} is not a value: write 1, 0+5x10, _, _x4 or stale")
+    # added up one by one as promtool does, since what rounding makes of it may be a counter's reset
+    start, step = float(match[1]), float(match[2] or 0)
+    times = _count(match[3] or "0", most - 1) + 1
+    return accumulate(repeat(step, times - 1), initial=start)
+
+
+def _count(text: str, most: int) -> int:
+    if (count := int(text)) > most:
+        raise ValueError(f"a series may have {MOST_VALUES} values")
+    return count

@@ -1,0 +1,243 @@
+"""Rule unit tests in promtool's format (`promtool test rules`), on our own engine.
+
+As promtool does, every group is evaluated at each `evaluation_interval` from time zero on, whatever its own interval,
+and an alert test compares the alerts that fire at the last evaluation at or before its `eval_time`.
+"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from opsconsole import documents
+from opsconsole.clock import SystemClock, millis
+from opsconsole.model import ConfigError, Finding, Labels, QueryError, Verdict
+from opsconsole.promql import Engine
+from opsconsole.rules import loading, notation
+from opsconsole.rules.evaluation import GroupEvaluator
+from opsconsole.rules.groups import RuleGroup
+from opsconsole.rules.memory import MemorySource
+from opsconsole.settings import Duration, Settings
+from opsconsole.telemetry import Telemetry
+
+_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = timedelta(minutes=1)
+
+
+def _float(value: Any) -> Any:
+    return float(value) if isinstance(value, str) else value
+
+
+class _InputSeries(Settings):
+    series: str
+    values: Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)]
+
+
+class _ExpectedAlert(Settings):
+    exp_labels: dict[str, loading.Text] = Field(default_factory=dict)
+    exp_annotations: dict[str, loading.Text] = Field(default_factory=dict)
+
+
+class _AlertTest(Settings):
+    eval_time: Duration
+    alertname: str
+    exp_alerts: tuple[_ExpectedAlert, ...] | None = None
+
+
+class _ExpectedSample(Settings):
+    labels: str
+    value: Annotated[float, BeforeValidator(_float)]
+
+
+class _ExprTest(Settings):
+    expr: str
+    eval_time: Duration
+    exp_samples: tuple[_ExpectedSample, ...] | None = None
+
+
+class _Test(Settings):
+    name: str = ""
+    interval: Duration = Field(default=_MINUTE, gt=timedelta(0))
+    input_series: tuple[_InputSeries, ...] = ()
+    alert_rule_test: tuple[_AlertTest, ...] = ()
+    promql_expr_test: tuple[_ExprTest, ...] = ()
+    external_labels: dict[str, loading.Text] = Field(default_factory=dict)
+    external_url: str = ""
+
+
+class _File(Settings):
+    rule_files: tuple[str, ...] = ()
+    evaluation_interval: Duration = Field(default=_MINUTE, gt=timedelta(0))
+    group_eval_order: tuple[str, ...] = ()
+    tests: tuple[_Test, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a test file showed: how many expectations held, and `file:line: message` of those that did not."""
+
+    held: int
+    problems: tuple[str, ...]
+
+
+async def run(path: Path) -> Outcome:
+    """Run one test file. Raises `ConfigError` where it, or a rule file that it names, is not valid."""
+    document = documents.read(path)
+    file = documents.validated(document, _File)
+    groups = _ordered(loading.load(loading.files(file.rule_files, path.parent)), file.group_eval_order)
+    held = 0
+    problems: list[str] = []
+    for index, test in enumerate(file.tests):
+        outcome = await _Case(document, index, test, groups, file.evaluation_interval).run()
+        held += outcome.held
+        problems += outcome.problems
+    return Outcome(held, tuple(problems))
+
+
+def _ordered(groups: Sequence[RuleGroup], order: Sequence[str]) -> list[RuleGroup]:
+    return sorted(groups, key=lambda group: order.index(group.name) if group.name in order else len(order))
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An alert under test."""
+
+    finding: Finding
+    active_at: datetime
+    fires: bool = False
+    absent_since: datetime | None = None
+
+
+@dataclass
+class _Alerts:
+    """Prometheus' alert states (prometheus/prometheus, `rules/alerting.go`, `Eval`), just enough to tell which alerts fire."""
+
+    held: dict[str, dict[Labels, _Held]] = field(default_factory=dict)
+
+    async def take(self, verdict: Verdict) -> None:
+        before = self.held.get(verdict.scope, {})
+        found = {finding.labels: finding for finding in verdict.findings}
+        stays = [_seen(before.get(labels), finding, verdict.at) for labels, finding in found.items()]
+        stays += [kept for labels, held in before.items() if labels not in found and (kept := _missed(held, verdict.at))]
+        self.held[verdict.scope] = {held.finding.labels: held for held in stays}
+
+    def firing(self, name: str) -> list[Finding]:
+        everything = [held for scope in self.held.values() for held in scope.values()]
+        return [held.finding for held in everything if held.fires and held.finding.labels["alertname"] == name]
+
+
+def _seen(before: _Held | None, finding: Finding, at: datetime) -> _Held:
+    active_at = before.active_at if before else at
+    fires = (before is not None and before.fires) or at - active_at >= finding.pending_for
+    return _Held(finding, active_at, fires)
+
+
+def _missed(held: _Held, at: datetime) -> _Held | None:
+    since = held.absent_since or at
+    stays = held.fires and at - since < held.finding.keep_firing_for
+    return replace(held, absent_since=since) if stays else None
+
+
+class _Case:
+    """One test of a file."""
+
+    def __init__(
+        self, document: documents.Document, index: int, test: _Test, groups: Sequence[RuleGroup], interval: timedelta
+    ) -> None:
+        self._document, self._place, self._test, self._interval = document, ("tests", index), test, interval
+        self._source, self._alerts = MemorySource(), _Alerts()
+        self._engine = Engine(self._source, SystemClock())
+        self._evaluators = [self._evaluator(group) for group in groups]
+        self._held = 0
+        self._problems: list[str] = []
+
+    async def run(self) -> Outcome:
+        self._load()
+        asked = sorted(enumerate(self._test.alert_rule_test), key=lambda item: item[1].eval_time)
+        times = [test.eval_time for test in self._test.alert_rule_test] + [test.eval_time for test in self._test.promql_expr_test]
+        last = max(times, default=timedelta(0))
+        step = timedelta(0)
+        while step <= last:
+            for evaluator in self._evaluators:
+                await evaluator.step(_ZERO + step)
+            while asked and asked[0][1].eval_time < step + self._interval:
+                self._check_alerts(*asked.pop(0))
+            step += self._interval
+        for index, test in enumerate(self._test.promql_expr_test):
+            await self._check_expr(index, test)
+        return Outcome(self._held, tuple(self._problems))
+
+    def _evaluator(self, group: RuleGroup) -> GroupEvaluator:
+        return GroupEvaluator(
+            group,
+            self._engine,
+            self._source.append,
+            self._alerts.take,
+            clock=SystemClock(),
+            telemetry=Telemetry(),
+            external_url=self._test.external_url,
+            external_labels=self._test.external_labels,
+        )
+
+    def _load(self) -> None:
+        for index, given in enumerate(self._test.input_series):
+            try:
+                labels = notation.series(given.series)
+                for nth, value in enumerate(notation.values(given.values)):
+                    if value is not None:
+                        self._source.put(labels, millis(_ZERO + nth * self._test.interval), value)
+            except ValueError as error:
+                raise ConfigError([self._document.problem((*self._place, "input_series", index), str(error))]) from error
+
+    def _check_alerts(self, index: int, test: _AlertTest) -> None:
+        expected = [
+            (Labels({**alert.exp_labels, "alertname": test.alertname}), dict(alert.exp_annotations))
+            for alert in test.exp_alerts or ()
+        ]
+        found = [(finding.labels, dict(finding.annotations)) for finding in self._alerts.firing(test.alertname)]
+        self._compare(("alert_rule_test", index), f"{test.alertname} at {test.eval_time}", _sorted(expected), _sorted(found))
+
+    async def _check_expr(self, index: int, test: _ExprTest) -> None:
+        place: documents.Place = ("promql_expr_test", index)
+        try:
+            result = await self._engine.instant(test.expr, _ZERO + test.eval_time)
+        except QueryError as error:
+            self._fail(place, f"{test.expr}: {error}")
+            return
+        expected = [(notation.series(sample.labels), _comparable(sample.value)) for sample in test.exp_samples or ()]
+        found = [(point.labels, _comparable(point.value)) for point in result.points]
+        self._compare(place, f"{test.expr} at {test.eval_time}", _sorted(expected), _sorted(found))
+
+    def _compare(self, place: documents.Place, what: str, expected: list[Any], found: list[Any]) -> None:
+        if expected == found:
+            self._held += 1
+        else:
+            self._fail(place, f"{what}: expected {expected}, found {found}")
+
+    def _fail(self, place: documents.Place, message: str) -> None:
+        name = f"{self._test.name}: " if self._test.name else ""
+        self._problems.append(self._document.problem((*self._place, *place), name + message))
+
+
+def _sorted(items: list[tuple[Labels, Any]]) -> list[tuple[Labels, Any]]:
+    return sorted(items, key=lambda item: (item[0].pairs, str(item[1])))
+
+
+def _comparable(value: float) -> float | str:
+    return "NaN" if math.isnan(value) else value
+
+
+def run_files(paths: Sequence[Path]) -> list[str]:
+    """Run test files one after the other; every expectation that does not hold, and every file that is not valid, is a line."""
+    problems: list[str] = []
+    for path in paths:
+        try:
+            problems += asyncio.run(run(path)).problems
+        except ConfigError as error:
+            problems += error.problems
+    return problems

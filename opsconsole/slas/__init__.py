@@ -1,0 +1,1 @@
+"""What each Dag has promised, and whether it holds."""

@@ -1,0 +1,87 @@
+"""How samples are written down: a chunk of one series, and a flush of many. pcodec keeps every bit, those of NaNs too."""
+
+import struct
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pcodec import ChunkConfig
+from pcodec.standalone import simple_compress, simple_decompress
+
+from opsconsole.model import Millis, Values
+
+Ids = npt.NDArray[np.int64]
+
+_VERSION = 1
+_PREFIX = struct.Struct("<BI")  # version, length of the first column; then the columns
+_FLUSH_PREFIX = struct.Struct("<BII")  # version, lengths of the first two columns
+_SEALED = ChunkConfig(compression_level=8)
+_FLUSHED = ChunkConfig(compression_level=3)
+
+
+class CorruptError(Exception):
+    """Bytes in the database that are no samples."""
+
+
+class Batch(NamedTuple):
+    """Samples of many series, column by column."""
+
+    ids: Ids
+    times: Millis
+    values: Values
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> "Batch":
+        return Batch(self.ids[mask], self.times[mask], self.values[mask])
+
+
+def encode(times: Millis, values: Values) -> bytes:
+    head = simple_compress(np.ascontiguousarray(times), _SEALED)
+    tail = simple_compress(np.ascontiguousarray(values), _SEALED)
+    return b"".join([_PREFIX.pack(_VERSION, len(head)), head, tail])
+
+
+def decode(data: bytes) -> tuple[Millis, Values]:
+    try:
+        version, length = _PREFIX.unpack_from(data)
+        _known(version)
+        body = _PREFIX.size + length
+        times, values = _column(data[_PREFIX.size : body], np.int64), _column(data[body:], np.float64)
+    except (struct.error, ValueError, RuntimeError) as error:
+        raise CorruptError(f"a chunk of {len(data)} bytes cannot be read: {error}") from error
+    if len(times) != len(values):
+        raise CorruptError(f"a chunk has {len(times)} times and {len(values)} values")
+    return times, values
+
+
+def pack(batch: Batch) -> bytes:
+    ids, times, values = (simple_compress(np.ascontiguousarray(column), _FLUSHED) for column in batch)
+    return b"".join([_FLUSH_PREFIX.pack(_VERSION, len(ids), len(times)), ids, times, values])
+
+
+def unpack(data: bytes) -> Batch:
+    try:
+        version, first, second = _FLUSH_PREFIX.unpack_from(data)
+        _known(version)
+        a, b = _FLUSH_PREFIX.size + first, _FLUSH_PREFIX.size + first + second
+        batch = Batch(
+            _column(data[_FLUSH_PREFIX.size : a], np.int64), _column(data[a:b], np.int64), _column(data[b:], np.float64)
+        )
+    except (struct.error, ValueError, RuntimeError) as error:
+        raise CorruptError(f"a flush of {len(data)} bytes cannot be read: {error}") from error
+    if len({len(column) for column in batch}) != 1:
+        raise CorruptError("a flush has columns of different lengths")
+    return batch
+
+
+def _known(version: int) -> None:
+    if version != _VERSION:
+        raise ValueError(f"format {version} is not known to this version of the console")
+
+
+def _column(data: bytes, kind: Any) -> npt.NDArray[Any]:
+    column: npt.NDArray[Any] | None = simple_decompress(data)
+    if column is None:
+        return np.empty(0, kind)
+    if column.dtype != kind:
+        raise ValueError(f"a column of {column.dtype} where {np.dtype(kind)} belongs")
+    return column

@@ -1,0 +1,218 @@
+"""The store's writes: flushes, seals, compaction, retention. One transaction each, and memory follows what was committed."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from opsconsole.clock import millis
+from opsconsole.db import Database, Session
+from opsconsole.db import series as table
+from opsconsole.db.series import ChunkRow, SeriesRow
+from opsconsole.tsdb.codec import Batch, CorruptError, pack, unpack
+from opsconsole.tsdb.head import Chunk, Head, Run
+from opsconsole.tsdb.journal import Journal
+from opsconsole.tsdb.registry import Registry
+from opsconsole.tsdb.window import clipped, decoded, merged, split
+
+log = logging.getLogger(__name__)
+
+BUCKETS = 30
+"""Series are sealed by id modulo this, one bucket a minute: each about every half an hour, and the work is spread."""
+
+KEEP_SEALED = timedelta(hours=2)
+IDLE = timedelta(hours=6)
+_RELOAD, _MANY, _RELOAD_OF_MANY = timedelta(minutes=70), 20_000, timedelta(minutes=15)
+"""What memory holds again after a restart: an hour and the look-back, so that rules over an hour ask no database; less of
+more than so many series, so that a large fleet's console is soon back."""
+_FRAGMENTS = 31
+_MOST_COMPACTED = 500
+_MOST_EXPIRED = 5000
+_EXPIRE_EVERY = 10
+"""Minutes."""
+_FOREVER = np.iinfo(np.int64).max
+_INLINE = 20_000
+"""Samples that are packed without a thread of their own."""
+
+
+class Keeper:
+    """Brings head, journal and registry to the database and back. Callers see to it that one method runs at a time.
+
+    `horizon_ms`: memory has every sample from then on of the series it holds. `ended_ms`: the time of the last sample
+    of the series that ended last.
+    """
+
+    def __init__(self, db: Database, head: Head, journal: Journal, registry: Registry, retention: timedelta) -> None:
+        self._db, self._head, self._journal, self._registry = db, head, journal, registry
+        self._retention = retention
+        self._epoch = self._flush = self._minute = 0
+        self._orphans: list[Batch] = []
+        self.horizon_ms = self.ended_ms = 0
+
+    async def open(self, now: datetime) -> None:
+        """Take the store over and read what was flushed."""
+        now_ms = millis(now)
+        self._minute = now_ms // 60_000
+        async with self._db.begin() as session:
+            self._epoch, self._flush = await table.take_over(session)
+            self._registry.next_id = await table.last_id(session) + 1
+            live = await table.live(session)
+            self.horizon_ms = millis(now - (_RELOAD if len(live) <= _MANY else _RELOAD_OF_MANY))
+            self._head.reserve(len(live))
+            for row in live:
+                self._registry.restore(row, now_ms, now_ms)
+            self.ended_ms = await table.newest_end(session) or 0
+            for chunk in await table.chunks_since(session, self.horizon_ms):
+                self._head.hold(chunk.series_id, [Chunk(*chunk[1:])])
+            await self._replay(session, now_ms)
+
+    async def _replay(self, session: Session, now_ms: int) -> None:
+        """Read the flushes again, but for what was sealed since."""
+        marks = await table.watermarks(session)
+        sealed = np.array([marks.get(bucket, 0) for bucket in range(BUCKETS)], np.int64)
+        last = int(sealed.min())
+        while flushes := await table.recent_after(session, last, 50):
+            for last, data in flushes:
+                try:
+                    batch = unpack(data)
+                except CorruptError as error:
+                    log.error("a damaged flush is left out", extra={"flush": last, "error": str(error)})
+                    continue
+                fresh = sealed[batch.ids % BUCKETS] < last
+                self._head.append(batch.where(fresh), now_ms)
+        self._flush = max(self._flush, last)
+
+    def adopt(self, batch: Batch) -> None:
+        """Samples of series that memory let go of; they come back with the next commit."""
+        self._orphans.append(batch)
+
+    @property
+    def waiting(self) -> int:
+        """Samples not yet in the database."""
+        return self._journal.count + sum(len(batch.ids) for batch in self._orphans)
+
+    async def commit(self, now: datetime) -> None:
+        """Write everything that was appended."""
+        while self._journal.count or self._orphans or self._registry.waiting:
+            await self._write(now)
+
+    async def _write(self, now: datetime, buckets: Sequence[int] = (), sealed: Sequence[ChunkRow] = ()) -> None:
+        """One flush, and the chunks of buckets with it. What could not be written is as it was."""
+        batch, new, orphans = self._journal.take(), self._registry.take_new(), self._orphans
+        self._orphans = []
+        self._flush += 1  # also where it fails: whether a lost commit was done is not known
+        revived: list[SeriesRow] = []
+        chunks: list[ChunkRow] = []
+        try:
+            packed = await _packed(batch)
+            async with self._db.begin() as session:
+                await table.advance(session, self._epoch, self._flush)
+                if new:
+                    await table.add_series(session, new, now)
+                if packed:
+                    await table.add_recent(session, self._flush, packed)
+                if orphans:
+                    revived = await table.revive(session, np.unique(np.concatenate([one.ids for one in orphans])).tolist())
+                    chunks = await table.chunks_of(session, [row.id for row in revived], self.horizon_ms, _FOREVER)
+                if sealed:
+                    await table.add_chunks(session, sealed)
+                if buckets:
+                    await table.mark_sealed(session, buckets, self._flush, BUCKETS)
+        except BaseException:
+            if batch is not None:
+                self._journal.give_back(batch)
+            self._registry.give_back(new)
+            self._orphans = orphans + self._orphans
+            raise
+        self._bring_back(revived, chunks, orphans, millis(now))
+
+    def _bring_back(
+        self, revived: Sequence[SeriesRow], chunks: Sequence[ChunkRow], orphans: Sequence[Batch], now_ms: int
+    ) -> None:
+        for row in revived:
+            if self._head.rows_of(np.array([row.id]))[0] < 0:
+                self._registry.restore(row, now_ms, now_ms)
+                for chunk in chunks:
+                    if chunk.series_id == row.id:
+                        self._head.hold(row.id, [Chunk(*chunk[1:])])
+        for batch in orphans:
+            self._journal.add(batch.where(self._head.append(batch, now_ms).accepted))
+
+    async def maintain(self, now: datetime) -> None:
+        """What is due this minute: seal, compact, expire, let go."""
+        minute = millis(now) // 60_000
+        due = range(max(self._minute, minute - BUCKETS) + 1, minute + 1)
+        self._minute = max(self._minute, minute)
+        if due:
+            await self._seal([each % BUCKETS for each in due], now)
+        await self._compact(now)
+        if any(each % _EXPIRE_EVERY == 0 for each in due):
+            await self._expire(now)
+        await self._let_go(now)
+
+    async def _seal(self, buckets: Sequence[int], now: datetime) -> None:
+        runs = self._head.close(buckets, BUCKETS)
+        chunks = await asyncio.to_thread(_sealed, runs)
+        sealed = [ChunkRow(series_id, *chunk) for series_id, made in chunks.items() for chunk in made]
+        await self._write(now, buckets, sealed)
+        self._head.seal(runs, chunks)
+
+    async def _compact(self, now: datetime) -> None:
+        """Merge small chunks into whole ones."""
+        async with self._db.read() as session:
+            ids = await table.fragmented(session, _FRAGMENTS, _MOST_COMPACTED)
+            small = await table.small_chunks_of(session, ids) if ids else []
+        if not small:
+            return
+        whole = await asyncio.to_thread(_merged, [row for _, row in small], millis(now - self._retention))
+        async with self._db.begin() as session:
+            await table.advance(session, self._epoch, self._flush)
+            await table.delete_chunks(session, [chunk_id for chunk_id, _ in small])
+            if whole:
+                await table.add_chunks(session, whole)
+
+    async def _expire(self, now: datetime) -> None:
+        gone = _MOST_EXPIRED
+        while gone == _MOST_EXPIRED:
+            async with self._db.begin() as session:
+                await table.advance(session, self._epoch, self._flush)
+                gone = await table.expire(session, millis(now - self._retention), _MOST_EXPIRED)
+
+    async def _let_go(self, now: datetime) -> None:
+        """Drop from memory what is in the database and old, and series that are idle."""
+        self.horizon_ms = max(self.horizon_ms, millis(now - KEEP_SEALED))
+        self._head.release(self.horizon_ms)
+        if not (idle := self._head.idle(millis(now - IDLE))):
+            return
+        dropped = dict(zip(idle, self._head.drop(idle), strict=True))
+        self._registry.forget(dropped.values())
+        self.ended_ms = max(self.ended_ms, *idle.values())
+        try:
+            async with self._db.begin() as session:
+                await table.advance(session, self._epoch, self._flush)
+                await table.end(session, idle)
+        except BaseException:
+            for series_id, labels in dropped.items():
+                self._registry.restore(SeriesRow(series_id, dict(labels)), millis(now), idle[series_id])
+            raise
+
+
+async def _packed(batch: Batch | None) -> bytes | None:
+    if batch is None:
+        return None
+    return pack(batch) if len(batch.ids) < _INLINE else await asyncio.to_thread(pack, batch)
+
+
+def _sealed(runs: Mapping[int, Sequence[Run]]) -> dict[int, list[Chunk]]:
+    return {series_id: split(merged(parts)) for series_id, parts in runs.items()}
+
+
+def _merged(small: Sequence[ChunkRow], oldest_ms: int) -> list[ChunkRow]:
+    parts: defaultdict[int, list[Run]] = defaultdict(list)
+    for row in small:
+        run = decoded(row)
+        parts[row.series_id].append(clipped(run, oldest_ms, row.end_ms))
+    return [ChunkRow(series_id, *chunk) for series_id, runs in parts.items() for chunk in split(merged(runs))]

@@ -1,0 +1,98 @@
+"""Which series there are: names and labels → id, with a limit for each deployment."""
+
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from opsconsole.db.series import SeriesRow
+from opsconsole.model import Labels
+from opsconsole.telemetry import Telemetry
+from opsconsole.tsdb.head import Head
+from opsconsole.tsdb.rows import NEVER
+
+log = logging.getLogger(__name__)
+
+REFUSED = 0
+"""The ref of a series that may not be: samples for it are dropped and counted."""
+
+_MOST_NAMES = 100
+"""Metric names that the counter of refused series tells apart; the rest is `other`."""
+
+
+class Registry:
+    """Gives ids out and knows those whose rows the database still lacks."""
+
+    def __init__(self, head: Head, telemetry: Telemetry, limit: int) -> None:
+        self._head, self._telemetry, self._limit = head, telemetry, limit
+        self._alive: dict[Labels, int] = {}
+        self._ids: dict[tuple[str, Labels], int] = {}  # the same by name and other labels, of series that were asked for
+        self._count: Counter[str] = Counter()
+        self._new: list[SeriesRow] = []
+        self._refused: Counter[tuple[str, str]] = Counter()
+        self.next_id = 1
+
+    def ref(self, name: str, labels: Labels, now_ms: int) -> int:
+        """The series' id; a new one for a series not seen before, REFUSED where its deployment has too many."""
+        if (known := self._ids.get((name, labels))) is not None:
+            return known
+        full = _interned({**dict(labels.pairs), "__name__": name})
+        series_id = self._alive.get(full, REFUSED) or self._create(name, full, now_ms)
+        if series_id != REFUSED:
+            self._ids[name, labels] = series_id
+        return series_id
+
+    def _create(self, name: str, labels: Labels, now_ms: int) -> int:
+        deployment = labels.get("deployment", "")
+        if self._limit and self._count[deployment] >= self._limit:
+            self._refuse(deployment, name)
+            return REFUSED
+        series_id, self.next_id = self.next_id, self.next_id + 1
+        self._admit(series_id, labels, now_ms, NEVER)
+        self._new.append(SeriesRow(series_id, dict(labels.pairs)))
+        return series_id
+
+    def _refuse(self, deployment: str, name: str) -> None:
+        first = not any(where == deployment for where, _ in self._refused)
+        metric = name if (deployment, name) in self._refused or len(self._refused) < _MOST_NAMES else "other"
+        self._refused[deployment, metric] += 1
+        self._telemetry.store_refused_series.labels(deployment, metric).inc()
+        if first:
+            fields = {"deployment": deployment, "limit": self._limit, "metric": name}
+            log.warning("a deployment has as many series as it may; new ones are refused", extra=fields)
+
+    def restore(self, row: SeriesRow, now_ms: int, floor_ms: int) -> None:
+        """Hold again what the database has; `floor_ms`: until when it may have samples of it."""
+        self._admit(row.id, _interned(row.labels), now_ms, floor_ms)
+        self.next_id = max(self.next_id, row.id + 1)
+
+    def _admit(self, series_id: int, full: Labels, now_ms: int, floor_ms: int) -> None:
+        self._alive[full] = series_id
+        self._count[full.get("deployment", "")] += 1
+        self._head.add(series_id, full, now_ms, floor_ms)
+        self._telemetry.store_series.set(len(self._alive))
+
+    def forget(self, series: Iterable[Labels]) -> None:
+        """These are held no longer."""
+        for full in series:
+            self._alive.pop(full, None)
+            self._ids.pop((full.get("__name__", ""), full.without("__name__")), None)
+            self._count[full.get("deployment", "")] -= 1
+        self._count += Counter()  # leaves out what came to nothing
+        self._telemetry.store_series.set(len(self._alive))
+
+    def take_new(self) -> list[SeriesRow]:
+        new, self._new = self._new, []
+        return new
+
+    def give_back(self, new: list[SeriesRow]) -> None:
+        self._new[:0] = new
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._new)
+
+
+def _interned(labels: Mapping[str, str]) -> Labels:
+    """Equal names and values of many series are one text in memory."""
+    return Labels({sys.intern(name): sys.intern(value) for name, value in labels.items()})

@@ -1,0 +1,179 @@
+"""The embedded metrics store: memory in front, the one database behind."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+import sqlalchemy as sa
+
+from opsconsole.clock import Clock, millis
+from opsconsole.db import Database
+from opsconsole.db.series import SupersededError
+from opsconsole.model import STALE_NAN_BITS, Labels, Matcher, Millis, Sample, Series, Values
+from opsconsole.telemetry import Telemetry
+from opsconsole.tsdb.codec import Batch, Ids
+from opsconsole.tsdb.head import Head
+from opsconsole.tsdb.journal import Journal
+from opsconsole.tsdb.keeper import Keeper
+from opsconsole.tsdb.reader import Reader
+from opsconsole.tsdb.registry import Registry
+from opsconsole.tsdb.settings import Settings
+
+log = logging.getLogger(__name__)
+
+STALE = np.array([STALE_NAN_BITS], np.uint64).view(np.float64)
+_LATE = timedelta(seconds=15)
+
+
+class Store:
+    """Takes samples at once, makes them durable with the next `flush`, and answers queries from both.
+
+    A *ref* names a series for the fast path; it stays good for as long as the store is open, also where the series
+    was idle and memory let it go.
+    """
+
+    def __init__(self, db: Database, clock: Clock, telemetry: Telemetry, settings: Settings) -> None:
+        self._clock, self._telemetry, self._settings = clock, telemetry, settings
+        self._head = Head()
+        self._journal = Journal()
+        self._registry = Registry(self._head, telemetry, settings.max_series_per_deployment)
+        self._keeper = Keeper(db, self._head, self._journal, self._registry, settings.retention)
+        self._reader = Reader(db, self._head, self._keeper)
+        self._writing = asyncio.Lock()
+        self._failure: str | None = None
+        self._behind_since: datetime | None = None
+
+    async def open(self) -> None:
+        """Read what was flushed before; samples may come from now on."""
+        await self._keeper.open(self._clock.now())
+
+    def append(self, samples: Iterable[Sample]) -> None:
+        """Take samples in, in any order of time."""
+        now_ms = millis(self._clock.now())
+        samples = list(samples)
+        refs = [self._registry.ref(sample.name, sample.labels, now_ms) for sample in samples]
+        times = [millis(sample.at) for sample in samples]
+        values = [sample.value for sample in samples]
+        self._take(np.array(refs, np.int64), np.array(times, np.int64), np.array(values, np.float64), now_ms)
+
+    def ref(self, name: str, labels: Labels) -> int:
+        """The number of a series, which is made where it is new; `labels` without `__name__`."""
+        return self._registry.ref(name, labels, millis(self._clock.now()))
+
+    def append_refs(self, at_ms: int, refs: Sequence[int] | Ids, values: Sequence[float] | Values) -> None:
+        """Take in one sample for each ref, all of one time."""
+        ids = np.array(refs, np.int64)
+        self._take(ids, np.full(len(ids), at_ms, np.int64), np.array(values, np.float64), millis(self._clock.now()))
+
+    def end(self, at_ms: int, refs: Sequence[int] | Ids) -> None:
+        """Mark the series as ended at that time (Prometheus' staleness marker): queries from then on do not see them."""
+        self.append_refs(at_ms, refs, np.repeat(STALE, len(refs)))
+
+    def _take(self, ids: Ids, times: Millis, values: Values, now_ms: int) -> None:
+        batch = self._admitted(Batch(ids, times, values), now_ms)
+        if not len(batch.ids):
+            return
+        done = self._head.append(batch, now_ms)
+        if done.unknown.any():
+            self._keeper.adopt(batch.where(done.unknown))
+        taken = batch if done.accepted.all() else batch.where(done.accepted)
+        self._journal.add(taken)
+        self._telemetry.store_samples.inc(len(taken.ids))
+        self._telemetry.store_pending.set(self._keeper.waiting)
+        self._count("conflict", done.conflicts)
+
+    def _admitted(self, batch: Batch, now_ms: int) -> Batch:
+        """Without what is refused before anybody looks at it."""
+        refused = batch.ids <= 0
+        old = batch.times < now_ms - self._settings.retention // timedelta(milliseconds=1)
+        if refused.any() or old.any():
+            self._count("series_limit", int(np.count_nonzero(refused)))
+            self._count("too_old", int(np.count_nonzero(old & ~refused)))
+            batch = batch.where(~(refused | old))
+        if (over := len(batch.ids) - self._room) > 0:
+            self._count("backlog", over)
+            batch = batch.where(np.arange(len(batch.ids)) < self._room)
+        return batch
+
+    @property
+    def _room(self) -> int:
+        return self._settings.max_pending_samples - self._keeper.waiting
+
+    def _count(self, reason: str, samples: int) -> None:
+        if samples:
+            self._telemetry.store_dropped.labels(reason).inc(samples)
+
+    async def flush(self, now: datetime) -> None:
+        """Make durable what was appended. Where the database refuses, samples wait; `problem` says so."""
+        self._behind_since = self._behind_since or now
+        async with self._writing:
+            try:
+                await self._keeper.commit(now)
+            except (sa.exc.SQLAlchemyError, SupersededError, OSError) as error:
+                self._failed(error)
+            else:
+                self._recovered()
+
+    async def commit(self, now: datetime) -> None:
+        """The same for who must know before answering: raises what the database raised."""
+        async with self._writing:
+            await self._keeper.commit(now)
+
+    async def maintain(self, now: datetime) -> None:
+        """Once a minute: seal, compact, enforce retention, drop idle series from memory."""
+        async with self._writing:
+            try:
+                await self._keeper.maintain(now)
+            except (sa.exc.SQLAlchemyError, SupersededError, OSError) as error:
+                self._failed(error)
+
+    async def close(self) -> None:
+        await self.flush(self._clock.now())
+
+    def _failed(self, error: Exception) -> None:
+        self._telemetry.store_write_failures.inc()
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        if self._failure is None:
+            log.warning("the metrics store cannot write; samples wait in memory", extra={"error": reason})
+        self._failure = reason
+
+    def _recovered(self) -> None:
+        if self._failure is not None:
+            log.info("the metrics store writes again")
+        self._failure = self._behind_since = None
+        self._telemetry.store_pending.set(self._keeper.waiting)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the store is not healthy, in a line."""
+        waiting = self._keeper.waiting
+        if self._failure is not None:
+            return f"the metrics store cannot write: {self._failure} ({waiting} samples wait, {self._room} more may)"
+        if self._behind_since is not None and self._clock.now() - self._behind_since > _LATE:
+            return f"{waiting} samples have waited for the database since {self._behind_since:%H:%M:%S} UTC"
+        return None
+
+    @property
+    def healthy(self) -> bool:
+        return self.problem is None
+
+    async def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
+        """Series that all matchers fit, with their samples in `start_ms <= t <= end_ms`. Raises QueryError."""
+        oldest = millis(self._clock.now() - self._settings.retention)
+        return await self._reader.select(matchers, max(start_ms, oldest), end_ms)
+
+    async def labels(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[Labels]:
+        """Label sets of series that fit; with `start_ms` those too that ended since then."""
+        return await self._reader.labels(matchers, start_ms)
+
+    async def label_names(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+        if not matchers and start_ms is None:
+            return sorted(self._head.index.names())
+        return sorted({name for labels in await self.labels(matchers, start_ms) for name in labels})
+
+    async def label_values(self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+        if not matchers and start_ms is None:
+            return sorted(self._head.index.values(name))
+        return sorted({labels[name] for labels in await self.labels(matchers, start_ms) if name in labels})

@@ -1,0 +1,77 @@
+"""What pages are given: everything they may read or do, as one frozen value that the service builds."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from opsconsole.clock import Clock
+from opsconsole.collectors.runner import Standing
+from opsconsole.dashboards.loading import Dashboard
+from opsconsole.db import Database, GroupWriter
+from opsconsole.model import Querier
+from opsconsole.rules.groups import AlertingRule, RuleGroup
+from opsconsole.settings import Secret
+from opsconsole.slas.settings import Sla
+from opsconsole.telemetry import Telemetry
+from opsconsole.web.changes import Changes
+from opsconsole.web.settings import AuthSettings, ServerSettings
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A watched Airflow, as pages name it; `expected` is how many of each component there should be."""
+
+    name: str
+    url: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    expected: Mapping[str, int] = field(default_factory=dict)
+    interval: timedelta = timedelta(seconds=15)
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """One thing that must hold for the console to be ready; `problem` answers what is wrong, or nothing."""
+
+    name: str
+    problem: Callable[[datetime], Awaitable[str]]
+    vital: bool = False
+    """A vital check that fails says that the process should be restarted (`/livez`), not only that it is not ready."""
+
+
+def _nothing_collects(deployment: str) -> Sequence[Standing]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Console:
+    """`reload` reads the configuration anew and answers what is wrong with it, or nothing and it is in force.
+
+    `standings` answers how a deployment's collectors fared last, those that have run.
+    """
+
+    db: Database
+    writer: GroupWriter
+    clock: Clock
+    telemetry: Telemetry
+    querier: Querier
+    server: ServerSettings
+    auth: AuthSettings
+    deployments: tuple[Deployment, ...] = ()
+    dashboards: tuple[Dashboard, ...] = ()
+    rules: tuple[RuleGroup, ...] = ()
+    runbooks: Path | None = None
+    checks: tuple[SelfCheck, ...] = ()
+    ping_key: Secret | None = None
+    slas: tuple[Sla, ...] = ()
+    reload: Callable[[], list[str]] | None = None
+    changes: Changes = field(default_factory=Changes)
+    standings: Callable[[str], Sequence[Standing]] = _nothing_collects
+
+    def deployment(self, name: str) -> Deployment | None:
+        return next((deployment for deployment in self.deployments if deployment.name == name), None)
+
+    def alerting_rule(self, scope: str) -> AlertingRule | None:
+        """The rule whose alerts live under `scope`."""
+        every = (rule for group in self.rules for rule in group.rules)
+        return next((rule for rule in every if isinstance(rule, AlertingRule) and rule.scope == scope), None)

@@ -1,0 +1,197 @@
+"""`/incidents`: what is wrong and what was; `/incidents/{id}`: one, with its facts, timeline and messages."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from opsconsole.dashboards.figures import figure, window
+from opsconsole.dashboards.loading import Panel, PanelQuery, Thresholds
+from opsconsole.db import overview
+from opsconsole.db.overview import AlertRow, DeliveryRow, IncidentRow
+from opsconsole.model import Labels, QueryError, QueryResult, Status
+from opsconsole.web import runbooks
+from opsconsole.web.console import Console
+from opsconsole.web.errors import NotFound
+from opsconsole.web.runbooks import Runbook
+from opsconsole.web.signal import Signal, signals
+from opsconsole.web.templating import Frame, Show
+from opsconsole.web.timeline import Event, timeline
+from opsconsole.web.verdict import Sentence
+from opsconsole.web.words import count, duration, of_severity
+
+_PAGE = 50
+_OUTWARD = ("http://", "https://")
+_AROUND = timedelta(minutes=30)
+_TIMESTAMPS = (1e9, 5e9)
+"""Between these, a value is seconds since 1970: sizes in bytes are compared as ratios."""
+_MOST_ALERTS, _MOST_EVENTS, _MOST_DELIVERIES = 100, 200, 100
+_HIDDEN_FACTS = frozenset({"alertname", "severity"})
+_FACT_NAMES = {"dag_id": "Dag", "task_id": "Task", "run_id": "Run", "sla": "SLA", "slug": "Heartbeat", "map_index": "Map index"}
+_TOLD = (("try", "Try"), ("run_type", "Run type"), ("logical_date", "Logical date"), ("duration", "Duration"), ("owner", "Owner"))
+
+
+@dataclass(frozen=True)
+class IncidentsContext:
+    verdict: Sentence
+    open: Sequence[IncidentRow]
+    open_count: int
+    closed: Sequence[IncidentRow]
+    older: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    name: str
+    text: str
+    link: str = ""
+    is_ours: bool = False
+
+
+@dataclass(frozen=True)
+class IncidentContext:
+    incident: IncidentRow
+    leading: AlertRow | None
+    alerts: Sequence[AlertRow]
+    facts: Sequence[Fact]
+    events: Sequence[Event]
+    deliveries: Sequence[DeliveryRow]
+    runbook: Runbook | None
+    has_chart: bool
+
+
+async def incidents_context(console: Console, now: datetime, before: int | None) -> IncidentsContext:
+    async with console.db.read() as session:
+        opened = await overview.open_incidents(session, 200)
+        open_count = await overview.count_open_incidents(session)
+        closed = await overview.closed_incidents(session, _PAGE + 1, before)
+    older = closed[_PAGE - 1].id if len(closed) > _PAGE else None
+    return IncidentsContext(_sentence(opened, open_count, now), opened, open_count, closed[:_PAGE], older)
+
+
+def _sentence(opened: Sequence[IncidentRow], open_count: int, now: datetime) -> Sentence:
+    if not opened:
+        return Sentence(Status.OK, "No open incident")
+    worst = opened[0]
+    details = (f"worst: {worst.title}, open for {duration(now - worst.opened_at)}",)
+    return Sentence(of_severity(worst.severity), count(open_count, "open incident"), details)
+
+
+async def incident_context(console: Console, incident: IncidentRow, now: datetime) -> IncidentContext:
+    async with console.db.read() as session:
+        alerts = await overview.alerts_of(session, incident.id, _MOST_ALERTS)
+        transitions = await overview.transitions_of(session, incident.id, _MOST_EVENTS)
+        deliveries = await overview.deliveries_of(session, incident.id, _MOST_DELIVERIES)
+    leading = alerts[0] if alerts else None
+    runbook_url = leading.annotations.get("runbook_url", "") if leading else ""
+    return IncidentContext(
+        incident,
+        leading,
+        alerts,
+        facts(incident, leading, console, now),
+        timeline(incident, alerts, transitions, deliveries),
+        deliveries,
+        runbooks.find(console.runbooks, runbooks.name_in(runbook_url)),
+        leading is not None and console.alerting_rule(leading.scope) is not None,
+    )
+
+
+def facts(incident: IncidentRow, leading: AlertRow | None, console: Console, now: datetime) -> list[Fact]:
+    """What a reader needs to act, in a fixed order; what is not known is left out."""
+    end = incident.closed_at or now
+    how_long = f"{'lasted' if incident.closed_at else 'for'} {duration(end - incident.opened_at)}"
+    lasted = f"{incident.opened_at:%d %b %H:%M:%S} UTC, {how_long}"
+    found = [Fact("Since", lasted)]
+    if incident.acknowledged_at:
+        found.append(Fact("Acknowledged", f"by {incident.acknowledged_by} at {incident.acknowledged_at:%H:%M:%S} UTC"))
+    if leading is None:
+        return found
+    labels: Mapping[str, str] = leading.labels
+    for name, value in labels.items():
+        if name == "deployment" and console.deployment(value):
+            found.append(Fact("Deployment", value, f"/deployments/{value}", is_ours=True))
+        elif name not in _HIDDEN_FACTS:
+            found.append(Fact(_FACT_NAMES.get(name, name.replace("_", " ").capitalize()), value))
+    told = leading.annotations
+    found += [Fact(title, told[name]) for name, title in _TOLD if told.get(name)]
+    if leading.value is not None and leading.scope.startswith("rules/"):
+        found.append(Fact("Value", _value(leading.value)))
+    name = labels.get("alertname", "")
+    found.append(Fact("Alert", name, f"/rules#{name}" if leading.scope.startswith("rules/") else "", is_ours=True))
+    links = (("log_url", "Task log"), ("run_url", "Run in Airflow"))
+    found += [Fact(title, "open", told[name]) for name, title in links if told.get(name, "").startswith(_OUTWARD)]
+    return found
+
+
+def _value(value: float) -> str:
+    """A rule's value; what can only be a point in time is shown as one."""
+    if _TIMESTAMPS[0] <= value < _TIMESTAMPS[1]:
+        return f"{datetime.fromtimestamp(value, UTC):%d %b %H:%M:%S} UTC"
+    return f"{value:g}"
+
+
+async def signal_figure(console: Console, expr: str, labels: Labels, incident: IncidentRow, now: datetime) -> dict[str, object]:
+    """The rule's signal of this very alert around the incident, from half an hour before it."""
+    end = min(now, incident.closed_at + _AROUND / 2) if incident.closed_at else now
+    span = window(end, end - incident.opened_at + _AROUND)
+    empty = figure(Panel("signal", ()), [], span)
+    for signal in signals(expr):
+        result = await console.querier.range(signal.expr, span.start, span.end, span.step)
+        rows = [row for row in result.rows if _is_about(row.labels, labels)]
+        if rows:
+            panel = Panel("signal", (PanelQuery(signal.expr),), thresholds=_limit(signal))
+            return figure(panel, [QueryResult("matrix", rows=rows)], span) | {"caption": signal.expr}
+    return empty
+
+
+def _is_about(series: Labels, alert: Labels) -> bool:
+    return all(alert.get(name) == value for name, value in series.items() if name != "__name__" and name in alert)
+
+
+def _limit(signal: Signal) -> Thresholds:
+    if signal.limit is None:
+        return Thresholds()
+    return Thresholds(signal.limit, -math.inf) if signal.lower_is_worse else Thresholds(critical=signal.limit)
+
+
+def build(console: Console, show: Show) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/incidents")
+    async def incidents_page(request: Request, before: int | None = None) -> Response:
+        now = console.clock.now()
+        context = await incidents_context(console, now, before)
+        frame = Frame("Incidents", context.verdict.status, live=before is None, incidents=context.open_count)
+        return await show.page(request, "incidents", frame, context, now)
+
+    @router.get("/incidents/{incident_id}")
+    async def incident_page(request: Request, incident_id: int) -> Response:
+        now = console.clock.now()
+        async with console.db.read() as session:
+            incident = await overview.incident(session, incident_id)
+        if incident is None:
+            raise NotFound(f"there is no incident {incident_id}")
+        context = await incident_context(console, incident, now)
+        status = Status.OK if incident.closed_at else of_severity(incident.severity)
+        frame = Frame(incident.title, status, live=True, tags=(incident.severity,), charts=context.has_chart, marked=True)
+        return await show.page(request, "incident", frame, context, now)
+
+    @router.get("/incidents/{incident_id}/figure")
+    async def incident_figure(incident_id: int) -> Response:
+        now = console.clock.now()
+        async with console.db.read() as session:
+            incident = await overview.incident(session, incident_id)
+            alerts = await overview.alerts_of(session, incident_id, 1)
+        rule = console.alerting_rule(alerts[0].scope) if alerts else None
+        if incident is None or rule is None:
+            raise NotFound(f"incident {incident_id} has no chart")
+        try:
+            return JSONResponse(await signal_figure(console, rule.expr, Labels(alerts[0].labels), incident, now))
+        except QueryError as error:
+            return JSONResponse({"problem": str(error)}, 422)
+
+    return router

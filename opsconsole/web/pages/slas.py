@@ -1,0 +1,56 @@
+"""`/slas`: every promise, and how it stands today."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from opsconsole.model import Status
+from opsconsole.web import promises
+from opsconsole.web.console import Console
+from opsconsole.web.promises import SlaLine
+from opsconsole.web.templating import Frame, Show
+from opsconsole.web.verdict import Sentence
+from opsconsole.web.words import count
+
+
+@dataclass(frozen=True)
+class SlasContext:
+    verdict: Sentence
+    lines: Sequence[SlaLine]
+
+
+async def slas_context(console: Console, now: datetime) -> SlasContext:
+    async with console.db.read() as session:
+        lines = await promises.read(session, console.slas, now)
+    return SlasContext(sentence(lines), lines)
+
+
+def sentence(lines: Sequence[SlaLine]) -> Sentence:
+    missed = [line for line in lines if line.status is Status.DOWN]
+    risk = [line for line in lines if line.status is Status.DEGRADED]
+    if missed:
+        named = tuple(f"{line.name}, {line.dag_id}" for line in missed[:3])
+        return Sentence(Status.DOWN, f"{count(len(missed), 'SLA')} missed", named)
+    if risk:
+        return Sentence(Status.DEGRADED, f"{count(len(risk), 'SLA')} at risk", tuple(line.name for line in risk[:3]))
+    if not lines:
+        return Sentence(Status.UNKNOWN, "No SLA is set up")
+    if all(line.status is Status.UNKNOWN for line in lines):
+        return Sentence(Status.UNKNOWN, "Nothing to judge yet", ("no Dag run that an SLA speaks of has been seen",))
+    return Sentence(Status.OK, "Every SLA is met")
+
+
+def build(console: Console, show: Show) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/slas")
+    async def slas_page(request: Request) -> Response:
+        now = console.clock.now()
+        context = await slas_context(console, now)
+        return await show.page(request, "slas", Frame("SLAs", context.verdict.status, live=True), context, now)
+
+    return router

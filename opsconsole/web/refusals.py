@@ -1,0 +1,64 @@
+"""What a browser, htmx or a script is told when it does not get what it asked for."""
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from opsconsole.web.errors import NotFound
+from opsconsole.web.gate import LoginNeeded, Refused, safe_target
+from opsconsole.web.templating import Show, own_path
+
+_TITLES = {
+    400: "That request makes no sense",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not allowed here",
+    500: "Something broke",
+}
+
+
+class Refusals:
+    """Error pages for people, one line of JSON or text for scripts."""
+
+    def __init__(self, show: Show, prefix: str) -> None:
+        self._show, self._prefix = show, prefix
+
+    def install(self, app: FastAPI) -> None:
+        app.add_exception_handler(LoginNeeded, self.login_needed)
+        app.add_exception_handler(Refused, self.refused)
+        app.add_exception_handler(NotFound, self.not_found)
+        app.add_exception_handler(HTTPException, self.http)
+        app.add_exception_handler(RequestValidationError, self.invalid)
+
+    async def login_needed(self, request: Request, error: Exception) -> Response:
+        """A page leads to the login and back; htmx is told to load the login whole; a script gets 401."""
+        if request.headers.get("hx-request") == "true":
+            return Response(status_code=401, headers={"HX-Refresh": "true"})
+        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            target = safe_target(own_path(request, self._prefix))
+            return self._show.redirect("/login", next="" if target == "/" else target)
+        return JSONResponse({"error": "log in, or show an API key"}, 401, {"WWW-Authenticate": "Bearer"})
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        return self._said(request, 403, str(error))
+
+    async def not_found(self, request: Request, error: Exception) -> Response:
+        return self._said(request, 404, str(error))
+
+    async def http(self, request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        said = "there is no such page" if status == 404 else str(getattr(error, "detail", ""))
+        return self._said(request, status, said)
+
+    async def invalid(self, request: Request, error: Exception) -> Response:
+        return self._said(request, 404, "there is no such page")
+
+    async def broken(self, request: Request, error_id: str) -> Response:
+        return self._said(request, 500, f"the console's log has the details under {error_id}")
+
+    def _said(self, request: Request, status: int, text: str) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return self._show.bare("error.html", status, title=_TITLES.get(status, "Error"), text=text, status=status)
+        return JSONResponse({"error": text}, status)

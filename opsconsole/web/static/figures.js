@@ -1,0 +1,94 @@
+// Draws the figures that the server describes; colours named var(--x) take the page's own, so that they follow its theme.
+"use strict";
+(() => {
+  const every = 15000;
+  const options = { displayModeBar: false, responsive: true, displaylogo: false, staticPlot: false, scrollZoom: false, doubleClick: false };
+  const figures = new Map();
+
+  function coloured(value, styles) {
+    if (typeof value === "string") {
+      const name = /^var\((--[\w-]+)\)$/.exec(value);
+      return name ? styles.getPropertyValue(name[1]).trim() : value;
+    }
+    if (Array.isArray(value)) return value.length > 64 ? value : value.map((each) => coloured(each, styles));
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, coloured(each, styles)]));
+    }
+    return value;
+  }
+
+  function below(chart, tag, kind) {
+    const found = chart.parentElement.querySelector(`:scope > .${kind}.drawn`);
+    if (found) return found;
+    const made = document.createElement(tag);
+    made.className = `${kind} drawn`;
+    const legend = chart.nextElementSibling;
+    (legend && legend.classList.contains("drawn") ? legend : chart).after(made);
+    return made;
+  }
+
+  function say(chart, text, state, needs) {
+    const note = below(chart, "div", "note");
+    note.textContent = needs ? "" : text;
+    note.hidden = !text && !needs;
+    if (needs) {
+      const link = document.createElement("a");
+      link.className = "link";
+      link.href = needs.link;
+      link.textContent = needs.text;
+      note.append(link);
+    }
+    note.classList.toggle("broken", state === "broken");
+    chart.classList.toggle("broken", state === "broken");
+  }
+
+  function name(chart, figure) {
+    const legend = below(chart, "ul", "legend");
+    const names = figure.legend || [];
+    legend.hidden = names.length === 0;
+    legend.replaceChildren(...names.map((text, index) => {
+      const item = document.createElement("li");
+      item.className = `c${index % 8 + 1}`;
+      item.textContent = text;
+      return item;
+    }));
+  }
+
+  function draw(chart) {
+    const figure = figures.get(chart);
+    if (!figure || !chart.isConnected) return;
+    chart.classList.toggle("empty", figure.data.length === 0);
+    if (figure.data.length === 0) {
+      Plotly.purge(chart);
+      return;
+    }
+    const styles = getComputedStyle(document.documentElement);
+    const layout = coloured(figure.layout, styles);
+    layout.autosize = true;
+    Plotly.react(chart, coloured(figure.data, styles), layout, options);
+  }
+
+  async function load(chart) {
+    if (document.hidden && figures.has(chart)) return;
+    try {
+      const response = await fetch(chart.dataset.figure, { headers: { Accept: "application/json" } });
+      const figure = await response.json();
+      if (!response.ok) throw new Error(figure.problem || figure.error || `HTTP ${response.status}`);
+      figures.set(chart, figure);
+      draw(chart);
+      name(chart, figure);
+      say(chart, figure.note || figure.caption || "", "", figure.needs);
+    } catch (error) {
+      say(chart, `not up to date: ${error.message}`, "broken");
+    }
+  }
+
+  function loadAll() {
+    for (const chart of figures.keys()) if (!chart.isConnected) figures.delete(chart);
+    document.querySelectorAll(".chart[data-figure]").forEach(load);
+  }
+
+  loadAll();
+  setInterval(loadAll, every);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => [...figures.keys()].forEach(draw));
+})();

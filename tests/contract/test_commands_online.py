@@ -1,0 +1,87 @@
+"""`check --online`: who answers, and at which line it is told who does not."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from opsconsole.clock import SystemClock
+from opsconsole.collectors.online import ask_all
+from opsconsole.collectors.settings import Deployment
+from tests.support.canned_airflow import TOKEN, Manner, canned_airflow
+from tests.support.commands import Done, opsconsole
+from tests.support.postgres import free_port
+
+LOGIN = {"username": "admin", "password": "a-password-that-must-not-show"}
+
+
+def check(folder: Path, *deployments: dict[str, Any]) -> Done:
+    """Each deployment's `name` is at the file's line 3 + 10 × its index, its other keys on the lines after."""
+    blocks = [yaml.safe_dump([one], sort_keys=False).rstrip("\n") for one in deployments]
+    padded = [block + "\n" * (10 - len(block.splitlines())) for block in blocks]
+    (folder / "opsconsole.yaml").write_text("\ndeployments:\n" + "\n".join(padded))
+    done = opsconsole("check", "--online", cwd=folder)
+    return Done(done.status, done.out[1:], [line.replace(f"{folder}/", "") for line in done.err])
+
+
+def named(name: str, url: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "url": url, "statsd_prefix": name, **more}
+
+
+def test_those_that_answer_are_told_with_version_and_health(tmp_path: Path) -> None:
+    with canned_airflow() as one, canned_airflow("hour_off") as two:
+        done = check(tmp_path, named("prod", one, auth=LOGIN), named("test", two, auth={"token": TOKEN}))
+    assert done == Done(0, ["prod: Airflow 3.3.2, healthy", "test: Airflow 3.3.2, healthy"], [])
+
+
+def test_those_that_do_not_are_told_at_their_address_or_login_beside_those_that_do(tmp_path: Path) -> None:
+    with canned_airflow() as well, canned_airflow("html") as shop, canned_airflow("refuses") as refuses:
+        done = check(
+            tmp_path,
+            named("gone", f"http://127.0.0.1:{free_port()}", auth=LOGIN),
+            named("shop", shop, auth=LOGIN),
+            named("refuses", refuses, auth=LOGIN),
+            named("well", well, auth=LOGIN),
+            named("nologin", well),
+        )
+    assert (done.status, done.out) == (1, ["well: Airflow 3.3.2, healthy"])
+    assert [line.split(" ")[:2] for line in done.err] == [
+        ["opsconsole.yaml:4:", "gone:"],
+        ["opsconsole.yaml:14:", "shop:"],
+        ["opsconsole.yaml:26:", "refuses:"],
+        ["opsconsole.yaml:43:", "nologin:"],
+    ]
+    assert "/api/v2/version" in done.err[0]
+    assert "is no Airflow API" in done.err[1]
+    assert done.err[2].endswith("Airflow 3.3.2 answers, but: login refused: check auth.username and auth.password")
+    assert "401" in done.err[3]
+    assert LOGIN["password"] not in "".join(done.err)
+
+
+def test_a_token_command_or_a_ca_file_that_does_not_serve_is_told_at_its_line(tmp_path: Path) -> None:
+    with canned_airflow() as url:
+        done = check(
+            tmp_path,
+            named("command", url, auth={"token_command": f"{sys.executable} -c 'raise SystemExit(3)'"}),
+            named("ca", "https://127.0.0.1:1", tls={"verify": True, "ca_file": "absent.pem"}),
+        )
+    assert (done.status, done.out) == (1, [])
+    assert done.err[0].startswith("opsconsole.yaml:7: command: auth.token_command: exit status 3")
+    assert done.err[1].startswith("opsconsole.yaml:18: ca: tls.ca_file: ")
+
+
+def test_a_file_that_is_not_valid_asks_nobody(tmp_path: Path) -> None:
+    done = check(tmp_path, named("a b", f"http://127.0.0.1:{free_port()}"))
+    assert (done.status, done.out) == (1, [])
+    assert [line.split(": ")[:2] for line in done.err] == [["opsconsole.yaml:3", "deployments.0.name"]]
+
+
+@pytest.mark.parametrize("manner", ["hangs", "drips"])
+async def test_one_that_does_not_come_to_an_end_is_given_up_and_keeps_no_other_waiting(manner: Manner) -> None:
+    with canned_airflow(manner) as slow, canned_airflow() as well:
+        deployments = [Deployment.model_validate(named(name, url, auth=LOGIN)) for name, url in (("slow", slow), ("well", well))]
+        one, other = await ask_all(deployments, SystemClock(), within=2)
+    assert (one.problem, one.setting) == ("not all was answered within 2 s", ("url",))
+    assert (other.problem, other.version, other.ailing) == ("", "3.3.2", ())

@@ -1,0 +1,145 @@
+"""Checks from the configuration to findings, on both databases."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from opsconsole.db import Database, checks
+from opsconsole.db.checks import Ping
+from opsconsole.heartbeats.keeping import configure, keep
+from opsconsole.heartbeats.settings import Settings
+from opsconsole.heartbeats.watch import HeartbeatWatch
+from opsconsole.model import Sample, Verdict
+from tests.support.clock import NOON
+
+MINUTE = timedelta(minutes=1)
+
+
+def settings(*slugs: str, **more: Any) -> Settings:
+    checks = [{"slug": slug, "period": "5m", "grace": "2m", "tags": ["canary"], "deployment": "prod"} | more for slug in slugs]
+    return Settings.model_validate({"checks": checks})
+
+
+class Watched:
+    """A watch, and everything that it said."""
+
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self.verdicts: list[Verdict] = []
+        self.samples: list[Sample] = []
+        self.db = db
+        self.watch = HeartbeatWatch(db, settings, self._take, self.samples.extend)
+
+    async def _take(self, verdict: Verdict) -> None:
+        self.verdicts.append(verdict)
+
+    async def at(self, now: datetime) -> list[str]:
+        await self.watch.step(now)
+        return [finding.labels["alertname"] for finding in self.verdicts[-1].findings]
+
+    async def ping(self, slug: str, at: datetime, kind: str = "success", **more: Any) -> None:
+        async with self.db.begin() as session:
+            check = await checks.by_slug(session, slug)
+            assert check is not None
+            await keep(session, check, Ping(at=at, kind=kind, method="GET", **more))
+
+
+async def test_silence_is_found_and_the_next_ping_ends_it(db: Database) -> None:
+    far = Watched(db, settings("canary"))
+    await far.watch.open(NOON)
+    await far.ping("canary", NOON + MINUTE)
+    assert await far.at(NOON + 7 * MINUTE) == []
+    assert await far.at(NOON + 8 * MINUTE) == ["HeartbeatMissed"]
+    assert far.verdicts[-1].scope == "heartbeats"
+    assert far.verdicts[-1].findings[0].since == NOON + 8 * MINUTE
+    await far.ping("canary", NOON + 9 * MINUTE, "fail")
+    assert await far.at(NOON + 9 * MINUTE) == ["HeartbeatFailed"]
+    await far.ping("canary", NOON + 10 * MINUTE)
+    assert await far.at(NOON + 10 * MINUTE) == []
+
+
+async def test_a_failure_tells_its_exit_status_and_what_its_body_ends_with(db: Database) -> None:
+    far = Watched(db, settings("canary"))
+    await far.watch.open(NOON)
+    body = b"Traceback\n  \xff\x00\nKeyError: 'id' at https://me:secret-word@db/\n\n"
+    await far.ping("canary", NOON + MINUTE, "fail", exit_status=3, body=body)
+    await far.ping("canary", NOON + 2 * MINUTE, "fail", exit_status=4)
+    await far.at(NOON + 2 * MINUTE)
+    [finding] = far.verdicts[-1].findings
+    assert finding.annotations["summary"] == "canary reported exit status 3 at 2026-03-01 12:01:00 UTC"
+    assert finding.annotations["error"] == "KeyError: 'id' at https://***@db/"
+    await far.at(NOON + 9 * MINUTE)
+    assert far.verdicts[-1].findings == (finding,)
+
+
+async def test_samples_come_every_quarter_minute_and_at_every_change(db: Database) -> None:
+    far = Watched(db, settings("canary"))
+    await far.watch.open(NOON)
+    await far.ping("canary", NOON)
+    for second in range(0, 31):
+        await far.at(NOON + timedelta(seconds=second))
+    ups = [sample for sample in far.samples if sample.name == "opsconsole_heartbeat_up"]
+    assert [(sample.at - NOON).seconds for sample in ups] == [0, 15, 30]
+    far.samples.clear()
+    await far.at(NOON + 7 * MINUTE)
+    assert far.samples[0].value == 0.0
+    assert dict(far.samples[0].labels) == {"slug": "canary", "deployment": "prod"}
+
+
+async def test_a_restart_keeps_what_was_told_and_excuses_what_it_could_not_hear(db: Database) -> None:
+    before = Watched(db, settings("told", "unheard"))
+    await before.watch.open(NOON)
+    await before.ping("told", NOON)
+    await before.ping("unheard", NOON + MINUTE)
+    assert await before.at(NOON + 7 * MINUTE) == ["HeartbeatMissed"]
+    after = Watched(db, settings("told", "unheard"))
+    await after.watch.open(NOON + 30 * MINUTE)
+    await after.at(NOON + 30 * MINUTE)
+    assert [(finding.labels["slug"], finding.since) for finding in after.verdicts[-1].findings] == [("told", NOON + 7 * MINUTE)]
+    await after.at(NOON + 32 * MINUTE)
+    assert [finding.labels["slug"] for finding in after.verdicts[-1].findings] == ["told", "unheard"]
+
+
+async def test_a_check_keeps_its_address_and_its_pings_when_its_settings_change(db: Database) -> None:
+    far = Watched(db, settings("canary"))
+    await far.watch.open(NOON)
+    await far.ping("canary", NOON)
+    async with db.read() as session:
+        [before] = await checks.all_checks(session)
+    await far.watch.reconfigure(settings("canary", period="10m", name="The canary"), NOON + MINUTE)
+    async with db.read() as session:
+        [after] = await checks.all_checks(session)
+    assert (after.uuid, after.pings, after.created_at) == (before.uuid, 1, NOON)
+    assert (after.period, after.name) == (10 * MINUTE, "The canary")
+
+
+async def test_a_check_that_leaves_the_configuration_rests_and_comes_back_with_its_history(db: Database) -> None:
+    far = Watched(db, settings("canary", "other"))
+    await far.watch.open(NOON)
+    await far.ping("canary", NOON)
+    await far.watch.reconfigure(settings("other"), NOON + MINUTE)
+    await far.at(NOON + 60 * MINUTE)
+    assert [finding.labels["slug"] for finding in far.verdicts[-1].findings] == ["other"]
+    async with db.begin() as session:
+        assert await checks.by_slug(session, "canary") is None
+    await far.watch.reconfigure(settings("canary", "other"), NOON + 60 * MINUTE)
+    await far.at(NOON + 66 * MINUTE)
+    assert [finding.labels["slug"] for finding in far.verdicts[-1].findings] == ["other"]
+    await far.at(NOON + 67 * MINUTE)
+    assert [finding.labels["slug"] for finding in far.verdicts[-1].findings] == ["canary", "other"]
+    async with db.read() as session:
+        assert [check.pings for check in await checks.all_checks(session)] == [1, 0]
+
+
+async def test_a_start_after_a_missed_deadline_stays_an_alarm(db: Database) -> None:
+    far = Watched(db, settings("canary"))
+    await far.watch.open(NOON)
+    await far.ping("canary", NOON)
+    await far.ping("canary", NOON + 20 * MINUTE, "start")
+    assert await far.at(NOON + 21 * MINUTE) == ["HeartbeatMissed"]
+
+
+async def test_an_empty_configuration_is_quiet(db: Database) -> None:
+    async with db.begin() as session:
+        await configure(session, Settings(), NOON)
+    far = Watched(db, Settings())
+    await far.watch.open(NOON)
+    assert await far.at(NOON) == []

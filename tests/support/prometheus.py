@@ -1,0 +1,88 @@
+"""A real Prometheus with given series, to hold our answers against."""
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from opsconsole.model import Series
+from opsconsole.promql.literals import quote
+
+AVAILABLE = bool(shutil.which("prometheus") and shutil.which("promtool"))
+
+
+@contextmanager
+def prometheus(series: Iterable[Series]) -> Iterator[httpx.Client]:
+    """A client of a Prometheus on loopback that holds these series and nothing else."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, page = Path(folder, "data"), Path(folder, "series.om")
+        page.write_text(openmetrics(series), encoding="utf-8")
+        command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "-q", str(page), str(data)]
+        subprocess.run(command, check=True, capture_output=True)
+        Path(folder, "prometheus.yml").write_text("global: {scrape_interval: 1h, evaluation_interval: 15s}\n")
+        with _serving(Path(folder), data) as client:
+            yield client
+
+
+@contextmanager
+def _serving(folder: Path, data: Path) -> Iterator[httpx.Client]:
+    address = f"127.0.0.1:{_free_port()}"
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        [
+            "prometheus",
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={data}",
+            "--storage.tsdb.retention.time=100y",
+            f"--web.listen-address={address}",
+        ],
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        with httpx.Client(base_url=f"http://{address}", timeout=30, trust_env=False) as client:
+            _await_ready(client, process)
+            yield client
+    finally:
+        process.terminate()
+        process.wait(10)
+        log.close()
+
+
+def _await_ready(client: httpx.Client, process: subprocess.Popen[Any]) -> None:
+    for _ in range(300):
+        assert process.poll() is None, "Prometheus ended"
+        try:
+            if client.get("/-/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError("Prometheus did not become ready within 30 s")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def openmetrics(series: Iterable[Series]) -> str:
+    """The series as an OpenMetrics page with a timestamp on each line."""
+    lines = []
+    for one in series:
+        labels = ",".join(f"{name}={quote(value)}" for name, value in one.labels.items() if name != "__name__")
+        for at, value in zip(one.timestamps.tolist(), one.values.tolist(), strict=True):
+            lines.append(f"{one.labels['__name__']}{{{labels}}} {_number(value)} {at / 1000:.3f}")
+    return "\n".join([*lines, "# EOF\n"])
+
+
+def _number(value: float) -> str:
+    return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}.get(repr(value), repr(value))

@@ -1,0 +1,104 @@
+"""The runner of promtool's unit-test files, on files that hold, do not hold, and are not valid."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from opsconsole.model import ConfigError
+from opsconsole.rules import notation, unittests
+
+RULES = """
+groups:
+  - name: g
+    rules:
+      - {record: 'job:up', expr: sum by (job) (up)}
+      - alert: Down
+        expr: up == 0
+        for: 2m
+        keep_firing_for: 3m
+        labels: {severity: high}
+        annotations: {summary: "{{ $labels.job }} down"}
+"""
+
+TESTS = """
+rule_files: [rules.yaml]
+evaluation_interval: 1m
+tests:
+  - name: a target goes and comes
+    interval: 1m
+    external_url: http://console
+    input_series:
+      - {series: 'up{job="a"}', values: '1x4 0x5 1x10'}
+    alert_rule_test:
+      - {eval_time: 6m, alertname: Down}
+      - eval_time: 7m30s
+        alertname: Down
+        exp_alerts: [{exp_labels: {job: a, severity: high}, exp_annotations: {summary: a down}}]
+      - eval_time: 12m
+        alertname: Down
+        exp_alerts: [{exp_labels: {job: a, severity: high}, exp_annotations: {summary: a down}}]
+      - {eval_time: 14m, alertname: Down, exp_alerts: []}
+    promql_expr_test:
+      - {expr: 'job:up', eval_time: 3m, exp_samples: [{labels: 'job:up{job="a"}', value: 1}]}
+      - {expr: 'absent(nothing)', eval_time: 0, exp_samples: [{labels: '{}', value: 1e0}]}
+"""
+
+
+def run(folder: Path, tests: str, rules: str = RULES) -> unittests.Outcome:
+    (folder / "rules.yaml").write_text(rules)
+    (folder / "tests.yaml").write_text(tests)
+    return asyncio.run(unittests.run(folder / "tests.yaml"))
+
+
+def test_for_and_keep_firing_for_count(tmp_path: Path) -> None:
+    assert run(tmp_path, TESTS) == unittests.Outcome(6, ())
+
+
+def test_what_does_not_hold_is_told_with_what_was_found(tmp_path: Path) -> None:
+    outcome = run(tmp_path, TESTS.replace("summary: a down", "summary: b down").replace("value: 1}", "value: 2}"))
+    assert outcome.held == 3
+    assert [problem.split(": expected ")[0].rpartition("/")[2] for problem in outcome.problems] == [
+        "tests.yaml:12: a target goes and comes: Down at 0:07:30",
+        "tests.yaml:15: a target goes and comes: Down at 0:12:00",
+        "tests.yaml:20: a target goes and comes: job:up at 0:03:00",
+    ]
+    assert "'summary': 'a down'" in outcome.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("1x4", "one", "'one' is not a value"),
+        ("1x4", "1x99999999", "a series may have"),
+        ('up{job="a"}\'', "up{job}'", "is not a series"),
+        ("interval: 1m", "interval: 0s", "greater than 0"),
+        ("rules.yaml", "gone.yaml", "cannot be read"),
+        ("eval_time: 14m", "eval_tim: 14m", "unknown key"),
+    ],
+)
+def test_a_test_file_that_is_not_valid_is_told(tmp_path: Path, before: str, after: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        run(tmp_path, TESTS.replace(before, after))
+
+
+def test_many_files_run_one_after_the_other(tmp_path: Path) -> None:
+    run(tmp_path, TESTS)
+    (tmp_path / "bad.yaml").write_text("tests: 5")
+    (problem,) = unittests.run_files([tmp_path / "bad.yaml", tmp_path / "tests.yaml"])
+    assert problem.startswith(f"{tmp_path / 'bad.yaml'}:1: tests: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1 2.5 -3", [1, 2.5, -3]),
+        ("0+5x3", [0, 5, 10, 15]),
+        ("10-2.5x2", [10, 7.5, 5]),
+        ("7x2", [7, 7, 7]),
+        ("_ _x2 1e3", [None, None, None, 1000]),
+        ("", []),
+    ],
+)
+def test_values_are_written_short(text: str, expected: list[float | None]) -> None:
+    assert notation.values(text) == expected

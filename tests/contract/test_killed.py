@@ -75,7 +75,7 @@ def story(folder: Path, crashes: int, seed: int) -> None:
                 console.kill()
                 console.start()
         assert console.ping("job", "/fail").status_code == 200
-        eventually("the last failure is told", lambda: any("FIRING" in one.text for one in far_ends.messages), within=90)
+        eventually("the last failure is told", lambda: any("RESOLVED" not in one.text for one in far_ends.messages), within=90)
         assert console.ping("job").status_code == 200
         eventually("all is resolved", lambda: all("RESOLVED" in one.text for one in far_ends.messages), within=90)
         opened = _incidents(console)

@@ -4,7 +4,7 @@ Airflow stamps events by its own clock. All times that go in and come out here a
 answers' Date headers show; only when something was due stays as scheduled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -29,6 +29,7 @@ _COMPONENTS = ("scheduler", "triggerer", "dag_processor")
 _STACK_TRACE = 20_000
 
 T = TypeVar("T", ComponentHealth, Job, DagRun, TaskInstance)
+Found = TypeVar("Found")
 Window = tuple[datetime, datetime | None]
 """From (inclusive) and until (inclusive; None: open)."""
 
@@ -57,6 +58,7 @@ class Airflow(Protocol):
     async def pools(self) -> list[Pool]: ...
     async def import_errors(self) -> list[DagImportError]: ...
     async def dags(self) -> list[Dag]: ...
+    async def dag(self, dag_id: str) -> Dag | None: ...
     async def runs_changed(self, window: Window, most: int) -> Page[DagRun]: ...
     async def tasks_changed(self, window: Window, most: int) -> Page[TaskInstance]: ...
     async def open_runs(self, most: int) -> Page[DagRun]: ...
@@ -107,6 +109,9 @@ class RestAirflow:
     async def dags(self) -> list[Dag]:
         return await self._client.all("/dags", "dags", (*self.dags_filter, ("order_by", "dag_id")), self._dag)
 
+    async def dag(self, dag_id: str) -> Dag | None:
+        return await self._if_found(f"/dags/{quote(dag_id, safe='')}", self._dag)
+
     async def runs_changed(self, window: Window, most: int) -> Page[DagRun]:
         # By id: a run that changes while we page through cannot move another one out of sight.
         return await self._runs((*self._changed(window), ("order_by", "id")), most)
@@ -127,27 +132,25 @@ class RestAirflow:
         return (await self._tasks(_states((state,)), 1)).total
 
     async def run(self, dag_id: str, run_id: str) -> DagRun | None:
-        try:
-            return await self._client.get(_run_path(dag_id, run_id), (), self._our_run)
-        except Refused as error:
-            if error.status == 404:
-                return None
-            raise
+        return await self._if_found(_run_path(dag_id, run_id), self._our_run)
 
     async def tries(self, task: TaskInstance) -> list[TaskInstance]:
         mapped = f"/{task.map_index}" if task.map_index >= 0 else ""
         path = f"{_task_path(task.dag_id, task.run_id, task.task_id)}{mapped}/tries"
-        try:
-            return await self._client.get(path, (), lambda body: [self._our_task(item) for item in body["task_instances"]])
-        except Refused as error:
-            if error.status == 404:
-                return []
-            raise
+        return await self._if_found(path, lambda body: [self._our_task(item) for item in body["task_instances"]]) or []
 
     async def error_line(self, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> str | None:
         path = f"{_task_path(dag_id, run_id, task_id)}/logs/{try_number}"
         parameters = (("full_content", "true"), ("map_index", str(map_index)))
         return await self._client.get(path, parameters, lambda body: last_error_line(body["content"]))
+
+    async def _if_found(self, path: str, read: Callable[[Any], Found]) -> Found | None:
+        try:
+            return await self._client.get(path, (), read)
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
 
     async def _runs(self, parameters: Sequence[tuple[str, str]], most: int) -> Page[DagRun]:
         return await self._client.pages("/dags/~/dagRuns", "dag_runs", parameters, self._our_run, most)

@@ -41,14 +41,15 @@ class AirflowRuns(PullCollector):
         ]
 
     async def _count(self, polled: Polled) -> list[Key]:
-        """The counters that begin with a run of a Dag not listed yet: without a 0 before it, that run is in no `increase`."""
+        """The counters that begin with a run of a Dag not told yet: without a 0 before it, that run is in no `increase`."""
+        before = set(self._finished)
         async with self._target.db.read() as session:
             dags = await known_dags(session, self._target.name)
         for dag in dags:
             for state in FINAL_RUN_STATES:
                 self._finished.setdefault((dag.dag_id, state), 0)
         ended = [(run.dag_id, run.state) for run in polled.finished]
-        newborn = [key for key in dict.fromkeys(ended) if key not in self._finished]
+        newborn = [key for key in dict.fromkeys(ended) if key not in before]
         self._finished.update(ended)
         return newborn
 

@@ -15,17 +15,16 @@ from opsconsole.model import Dag
 
 async def record_dags(session: Session, deployment: str, listed: Iterable[Dag], now: datetime) -> None:
     """Make the recorded Dags the listed ones."""
-    rows = {
-        dag.dag_id: {
-            **asdict(dag),
-            "owners": list(dag.owners),
-            "tags": list(dag.tags),
-            "deployment": deployment,
-            "seen_at": now,
-        }
-        for dag in listed
-    }
-    await _make(session, dags, "dag_id", deployment, rows)
+    await _make(session, dags, "dag_id", deployment, {dag.dag_id: _row(deployment, dag, now) for dag in listed})
+
+
+async def record_dag(session: Session, deployment: str, dag: Dag, now: datetime) -> None:
+    """Record one beside those that are."""
+    await upsert(session, dags, [_row(deployment, dag, now)])
+
+
+def _row(deployment: str, dag: Dag, now: datetime) -> Row:
+    return {**asdict(dag), "owners": list(dag.owners), "tags": list(dag.tags), "deployment": deployment, "seen_at": now}
 
 
 async def record_import_errors(

@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 
 from opsconsole.airflow import Airflow, Page
 from opsconsole.db import Database
+from opsconsole.db.dags import owners_of
 from opsconsole.db.runs import forget_run, open_runs_beside
 from opsconsole.db.tries import Try, failed_tries_without_log
 from opsconsole.db.watermarks import RUNS, RUNS_BACKFILL, TASKS, set_watermark, watermark
+from opsconsole.history.dags import record_dag
 from opsconsole.history.runs import begin_watching, record_runs
 from opsconsole.history.slices import Slice, slices
 from opsconsole.history.tries import record_earlier_tries, record_log, record_tasks
@@ -26,6 +28,7 @@ class Pace:
 
     `overlap` is read again at every poll: a change is stamped before its transaction commits. `look_back` is how far the
     first poll goes for tries, `log_look_back` for their logs, `backfill` for runs, of which one slice a poll is fetched.
+    At most `unlisted` Dags are asked for by name.
     A log without an error is read again until the try's end was seen `log_grace` ago, one that cannot be read `log_patience`.
     """
 
@@ -38,6 +41,7 @@ class Pace:
     retried: int = 10
     strays: int = 10
     logs: int = 10
+    unlisted: int = 10
     log_look_back: timedelta = timedelta(hours=1)
     log_grace: timedelta = timedelta(seconds=60)
     log_patience: timedelta = timedelta(minutes=5)
@@ -57,6 +61,7 @@ class Mirror:
 
     def __init__(self, db: Database, deployment: str, pace: Pace | None = None) -> None:
         self._db, self._deployment, self._pace = db, deployment, pace or Pace()
+        self._introduced: set[str] = set()
 
     async def poll(self, airflow: Airflow, now: datetime) -> Polled:
         """Runs are asked for before tasks and written after them, so that an ended run's tasks are never missing."""
@@ -67,6 +72,7 @@ class Mirror:
         changed_runs = await self._changed_runs(airflow, now)
         retried, caught_up = await self._changed_tasks(airflow, tasks, now)
         ended = await self._write_runs(runs, changed_runs if caught_up else [], now)
+        await self._introduce(airflow, ended, watching, now)
         await self._fetch_earlier_tries(airflow, retried, watching, now)
         if runs.total <= self._pace.open_items:
             await self._look_after_strays(airflow, runs, changed_runs, now)
@@ -116,6 +122,23 @@ class Mirror:
                 await set_watermark(session, self._deployment, RUNS, changed[-1].until)
         return ended
 
+    async def _introduce(self, airflow: Airflow, ended: Sequence[DagRun], watching: datetime, now: datetime) -> None:
+        """Ask once for each Dag that failed before it was listed, so that the notice of its failure names its owner."""
+        async with self._db.read() as session:
+            unread = await failed_tries_without_log(session, self._deployment, self._logs_since(watching), self._pace.logs)
+            failed = {run.dag_id for run in ended if run.state == "failed"} | {attempt.dag_id for attempt in unread}
+            unlisted = failed - self._introduced - (await owners_of(session, self._deployment, failed)).keys()
+        for dag_id in sorted(unlisted)[: self._pace.unlisted]:
+            self._introduced.add(dag_id)
+            try:
+                dag = await airflow.dag(dag_id)
+            except CollectError as error:
+                log.info("a Dag could not be asked for", extra={"deployment": self._deployment, "error": str(error)})
+                continue
+            if dag is not None:
+                async with self._db.begin() as session:
+                    await record_dag(session, self._deployment, dag, now)
+
     async def _fetch_earlier_tries(
         self, airflow: Airflow, retried: Sequence[TaskInstance], watching: datetime, now: datetime
     ) -> None:
@@ -141,9 +164,8 @@ class Mirror:
                     await record_runs(session, self._deployment, [run], now)
 
     async def _read_logs(self, airflow: Airflow, watching: datetime, now: datetime) -> None:
-        since = watching - self._pace.log_look_back
         async with self._db.read() as session:
-            unread = await failed_tries_without_log(session, self._deployment, since, self._pace.logs)
+            unread = await failed_tries_without_log(session, self._deployment, self._logs_since(watching), self._pace.logs)
         if not unread:
             return
         lines = await asyncio.gather(*(self._error_line(airflow, attempt, now) for attempt in unread))
@@ -151,6 +173,9 @@ class Mirror:
             for attempt, (line, done) in zip(unread, lines, strict=True):
                 if done:
                     await record_log(session, self._deployment, attempt, line, now)
+
+    def _logs_since(self, watching: datetime) -> datetime:
+        return watching - self._pace.log_look_back
 
     async def _error_line(self, airflow: Airflow, attempt: Try, now: datetime) -> tuple[str | None, bool]:
         """The line, and whether this try's log need not be read again: a log may be complete only some time after the end."""

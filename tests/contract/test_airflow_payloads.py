@@ -107,6 +107,16 @@ def test_every_recorded_task_instance_is_understood(generation: int, name: str) 
 
 
 @BOTH
+async def test_one_dag_is_asked_for_by_name(generation: int) -> None:
+    body = recorded(generation, "dag-details")
+    airflow = await CannedAirflow(generation, {"/dags/ok_dag": ok(body)}).connected()
+    dag = await airflow.dag("ok_dag")
+    assert dag is not None
+    assert (dag.dag_id, dag.owners) == ("ok_dag", tuple(body["owners"]))
+    assert await airflow.dag("gone") is None
+
+
+@BOTH
 async def test_the_tries_of_a_task_are_told_oldest_first(generation: int) -> None:
     body = recorded(generation, "ti-tries")
     task = task_instance(body["task_instances"][-1])

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from opsconsole.airflow import DagImportError, Page
 from opsconsole.db import Database
-from opsconsole.db.dags import import_errors, known_dags
+from opsconsole.db.dags import import_errors, known_dags, owners_of
 from opsconsole.db.runs import dag_runs
 from opsconsole.db.tries import Try, failed_tries, task_tries
 from opsconsole.db.watermarks import WATCHING, watermark
@@ -42,6 +42,8 @@ class PretendAirflow:
         self.told_tries: list[TaskInstance] = []
         self.lines: dict[int, str | Exception | None] = {}
         self.logs_read: list[int] = []
+        self.dags: dict[str, Dag | Exception] = {}
+        self.dags_asked: list[str] = []
 
     async def runs_changed(self, window: object, most: int) -> Page[DagRun]:
         return Page(self.runs, len(self.runs))
@@ -65,6 +67,13 @@ class PretendAirflow:
 
     async def run(self, dag_id: str, run_id: str) -> DagRun | None:
         return next((one for one in self.runs if (one.dag_id, one.run_id) == (dag_id, run_id)), None)
+
+    async def dag(self, dag_id: str) -> Dag | None:
+        self.dags_asked.append(dag_id)
+        found = self.dags.get(dag_id)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     async def tries(self, newest: TaskInstance) -> list[TaskInstance]:
         return self.told_tries
@@ -130,6 +139,44 @@ async def test_what_ended_before_the_first_look_is_history(db: Database, airflow
     async with db.read() as session:
         assert await watermark(session, "prod", WATCHING) == NOON
     assert [one.state for one in await rows(db, dag_runs)] == ["failed"]
+
+
+async def owners(db: Database) -> dict[str, str]:
+    async with db.read() as session:
+        return await owners_of(session, "prod", ["orders", "other"])
+
+
+async def test_a_dag_that_fails_before_it_is_listed_is_asked_for_once(db: Database, airflow: PretendAirflow) -> None:
+    airflow.runs, airflow.tasks = [run()], [task(state="failed", end=NOON)]
+    airflow.dags["orders"] = Dag("orders", ("finance",), (), "@daily", False, "/dags/orders.py", False, None)
+    airflow.lines[1] = CollectError("log server: 503")  # so that the failure stays to be looked at
+    mirror = Mirror(db, "prod")
+    for at in (NOON, LATER):
+        await mirror.poll(airflow, at)  # type: ignore[arg-type]
+    assert await owners(db) == {"orders": "finance"}
+    assert airflow.dags_asked == ["orders"]
+
+
+async def test_a_run_that_fails_without_a_task_names_its_owner_too(db: Database, airflow: PretendAirflow) -> None:
+    airflow.runs = [run(state="failed", end=NOON)]
+    airflow.dags["orders"] = Dag("orders", ("finance",), (), "", False, "", False, None)
+    await poll(db, airflow)
+    assert await owners(db) == {"orders": "finance"}
+
+
+async def test_a_dag_that_is_listed_or_does_not_fail_is_not_asked_for(db: Database, airflow: PretendAirflow) -> None:
+    async with db.begin() as session:
+        await record_dags(session, "prod", [Dag("orders", ("data",), (), "", False, "", False, None)], NOON)
+    airflow.runs, airflow.tasks = [run(), run("r2", dag="other")], [task(state="failed", end=NOON)]
+    await poll(db, airflow)
+    assert (airflow.dags_asked, await owners(db)) == ([], {"orders": "data"})
+
+
+async def test_a_dag_that_airflow_will_not_show_holds_nothing_up(db: Database, airflow: PretendAirflow) -> None:
+    airflow.runs, airflow.tasks = [run()], [task(state="failed", end=NOON)]
+    airflow.dags["orders"], airflow.lines[1] = CollectError("403"), "KeyError: 'id'"
+    await poll(db, airflow)
+    assert [one.error_line for one in await failures(db)] == ["KeyError: 'id'"]
 
 
 async def test_a_run_deleted_in_airflow_is_forgotten(db: Database, airflow: PretendAirflow) -> None:

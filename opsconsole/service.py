@@ -19,6 +19,7 @@ import httpx
 from opsconsole import content, promql
 from opsconsole.airflow.links import Links
 from opsconsole.alerts.keeper import AlertKeeper
+from opsconsole.alerts.routing import longest_wait
 from opsconsole.clock import Clock, SystemClock
 from opsconsole.collectors.base import Target
 from opsconsole.collectors.runner import Runner
@@ -46,13 +47,14 @@ from opsconsole.web.app import create_app
 from opsconsole.web.changes import Changes
 from opsconsole.web.console import Console, Deployment, SelfCheck
 from opsconsole.web.selfchecks import EVALUATION, self_checks
-from opsconsole.web.serving import bound, serve, server
+from opsconsole.web.serving import allow_connections, bound, serve, server
 from opsconsole.web.settings import ServerSettings
 from opsconsole.web.signing_in import ensure_admin
 
 log = logging.getLogger(__name__)
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+FLUSH = timedelta(seconds=10)  # after its wait a group is told within this, unless the database is very busy
 DRAIN = 5.0  # seconds that the way out waits for deliveries under way
 
 Say = Callable[[str], None]
@@ -108,6 +110,7 @@ async def run(read: Read, say: Say, clock: Clock | None = None) -> None:
     A new configuration that is valid but cannot start, on a port in use for one, gives way to the one before.
     """
     loaded, before = read(), None
+    allow_connections()
     clock = clock or SystemClock()
     with closing(_Door()) as door:
         while True:
@@ -175,7 +178,8 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         own = SelfMetrics(telemetry.registry)
 
         # evaluate
-        heartbeats = HeartbeatWatch(db, config.heartbeats, keeper.take, store.append)
+        stands = longest_wait(config.alerting) + FLUSH
+        heartbeats = HeartbeatWatch(db, config.heartbeats, keeper.take, store.append, stands)
         await heartbeats.open(clock.now())
         failures = FailureWatch(db, FailureSettings(), names, keeper.take, _links(runner))
         slas = SlaWatch(db, config.slas, names, keeper.take, _links(runner))

@@ -54,6 +54,11 @@ def routes_of(node: Node, labels: Mapping[str, str]) -> list[Node]:
     return taken or [node]
 
 
+def longest_wait(settings: Alerting) -> timedelta:
+    """No group waits longer than this before it is first told."""
+    return max(node.timers.group_wait for node in walk(build(settings)))
+
+
 def walk(node: Node) -> Iterator[Node]:
     yield node
     for child in node.children:

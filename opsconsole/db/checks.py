@@ -34,6 +34,7 @@ checks = sa.Table(
     sa.Column("pings", sa.Integer, nullable=False, default=0),
     sa.Column("last_ping_at", UtcTime),  # success or fail
     sa.Column("last_success_at", UtcTime),
+    sa.Column("last_fail_at", UtcTime),
     sa.Column("last_start_at", UtcTime),  # null once the run it began has ended
     sa.Column("last_start_rid", sa.String(36)),
     sa.Column("last_kind", sa.String(10)),  # of the ping at `last_ping_at`
@@ -89,6 +90,7 @@ class Check:
     pings: int = 0
     last_ping_at: datetime | None = None
     last_success_at: datetime | None = None
+    last_fail_at: datetime | None = None
     last_start_at: datetime | None = None
     last_start_rid: str | None = None
     last_kind: str | None = None
@@ -147,9 +149,10 @@ async def record(session: Session, check: Check, ping: Ping) -> None:
     """Keep `ping`, and what it made of its check; `check.pings` is the ping's number."""
     changed = {
         name: getattr(check, name)
-        for name in ("paused", "pings", "last_ping_at", "last_success_at", "last_start_at", "last_start_rid", "last_kind")
+        for name in ("paused", "pings", "last_ping_at", "last_success_at", "last_fail_at", "last_start_at", "last_start_rid")
     }
-    changed |= {"last_remote": check.last_remote, "down_since": check.down_since, "last_duration": _seconds(check.last_duration)}
+    changed |= {"last_kind": check.last_kind, "last_remote": check.last_remote, "down_since": check.down_since}
+    changed |= {"last_duration": _seconds(check.last_duration)}
     await session.execute(checks.update().where(checks.c.id == check.id).values(changed))
     await session.execute(
         pings.insert().values(

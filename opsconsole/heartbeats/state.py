@@ -122,4 +122,4 @@ def _ended(check: Check, ping: Ping) -> Check:
     if ping.kind == "success":
         return replace(after, last_success_at=ping.at, down_since=None)
     failing = check.down_since if check.last_kind == "fail" else None
-    return replace(after, down_since=failing or ping.at)
+    return replace(after, last_fail_at=ping.at, down_since=failing or ping.at)

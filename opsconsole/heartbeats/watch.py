@@ -1,7 +1,8 @@
 """Hearing silence: what every check's state means as findings and samples."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from opsconsole.db import Database, Session, checks
 from opsconsole.db.checks import Away, Check, Ping
@@ -15,10 +16,15 @@ from opsconsole.settings import format_duration
 SCOPE = "heartbeats"
 _NOTE_EVERY = timedelta(seconds=10)
 _SAMPLE_EVERY = timedelta(seconds=15)
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class HeartbeatWatch:
-    """Looks at every check, about once a second; a check that goes down is a finding, dated at its deadline."""
+    """Looks at every check, about once a second; a check that goes down is a finding, dated at its deadline.
+
+    A failure is a finding for at least `stands`, even where a success follows within the same second: a job that said it
+    failed, and was answered, is told.
+    """
 
     def __init__(
         self,
@@ -26,9 +32,12 @@ class HeartbeatWatch:
         settings: Settings,
         take: Callable[[Verdict], Awaitable[None]],
         record: Callable[[Iterable[Sample]], None],
+        stands: timedelta = timedelta(seconds=15),
     ) -> None:
+        """`stands` has to be longer than any alert group waits before it is told."""
         self._db, self._settings, self._take, self._record = db, settings, take, record
-        self._down: frozenset[str] = frozenset()
+        self._stands, self._told_before, self._standing = stands, _EVER, dict[int, tuple[datetime, datetime]]()
+        self._down: frozenset[tuple[str, Reason | None]] = frozenset()
         self._fails: dict[tuple[int, datetime], Ping | None] = {}
         self._away: Away | None = None
         self._noted_at: datetime | None = None
@@ -39,6 +48,7 @@ class HeartbeatWatch:
         async with self._db.begin() as session:
             await configure(session, self._settings, now)
             self._away = await checks.came_back(session, now)
+        self._told_before = self._away.start - self._stands if self._away else _EVER
 
     async def reconfigure(self, settings: Settings, now: datetime) -> None:
         async with self._db.begin() as session:
@@ -48,18 +58,35 @@ class HeartbeatWatch:
     async def step(self, now: datetime) -> None:
         async with self._db.read() as session:
             every = [(check, condition(check, now, self._away)) for check in await checks.all_checks(session)]
-            self._fails = {key: await self._fail(session, key) for key in _failing(every)}
-        down = frozenset(check.slug for check, how in every if how.state is State.DOWN)
+            wrong = [(check, how) for check, how in every if how.state is State.DOWN] + self._passed(every, now)
+            self._fails = {key: await self._fail(session, key) for key in _failing(wrong)}
+        down = frozenset((check.slug, how.reason) for check, how in wrong)
         changed = down != self._down
         await self._note(now, at_once=changed)
         if changed or _is_due(self._sampled_at, _SAMPLE_EVERY, now):
             self._record([sample for check, how in every for sample in samples(check, how, now)])
             self._sampled_at = now
-        findings = tuple(
-            finding(check, how, self._fails.get((check.id, how.since))) for check, how in every if how.state is State.DOWN
-        )
+        findings = tuple(finding(check, how, self._fails.get((check.id, how.since))) for check, how in wrong)
         await self._take(Verdict(SCOPE, now, findings))
         self._down = down
+
+    def _passed(self, every: Iterable[tuple[Check, Condition]], now: datetime) -> list[tuple[Check, Condition]]:
+        """Failures that a success has followed, for as long as they stand."""
+        return [
+            (check, replace(how, state=State.DOWN, since=failed_at, reason=Reason.FAILED))
+            for check, how in every
+            if (failed_at := self._failure(check, now)) and how.reason is not Reason.FAILED and how.state is not State.PAUSED
+        ]
+
+    def _failure(self, check: Check, now: datetime) -> datetime | None:
+        """The check's last failure, while it stands: counted from the first look at it, and anew after a restart that
+        came before it had stood for long enough."""
+        failed_at = check.last_fail_at
+        if failed_at is None or failed_at <= self._told_before:
+            return None
+        if self._standing.get(check.id, (None, now))[0] != failed_at:
+            self._standing[check.id] = (failed_at, now + self._stands)
+        return failed_at if now < self._standing[check.id][1] else None
 
     async def _fail(self, session: Session, key: tuple[int, datetime]) -> Ping | None:
         return self._fails[key] if key in self._fails else await checks.fail_at(session, *key)
@@ -113,7 +140,8 @@ def _last_line(body: bytes) -> str:
 def _summary(check: Check, how: Condition, fail: Ping | None) -> str:
     if how.reason is Reason.FAILED:
         what = f"exit status {fail.exit_status}" if fail and fail.exit_status else "a failure"
-        return f"{check.name} reported {what} at {_clock(how.since)}"
+        mended = check.last_success_at if check.last_kind == "success" else None
+        return f"{check.name} reported {what} at {_clock(how.since)}" + (f", and success at {_clock(mended)}" if mended else "")
     if how.reason is Reason.OVERRAN and check.last_start_at is not None:
         return f"{check.name} started at {_clock(check.last_start_at)} and did not end within {format_duration(check.grace)}"
     if check.last_ping_at is None:

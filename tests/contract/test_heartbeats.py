@@ -3,13 +3,16 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from opsconsole.alerts.routing import longest_wait
 from opsconsole.db import Database, checks
 from opsconsole.db.checks import Ping
 from opsconsole.heartbeats.keeping import configure, keep
 from opsconsole.heartbeats.settings import Settings
 from opsconsole.heartbeats.watch import HeartbeatWatch
 from opsconsole.model import Sample, Verdict
+from tests.support.alerting import bench
 from tests.support.clock import NOON
+from tests.support.webhook import hook_at
 
 MINUTE = timedelta(minutes=1)
 
@@ -68,6 +71,77 @@ async def test_a_failure_tells_its_exit_status_and_what_its_body_ends_with(db: D
     assert finding.annotations["error"] == "KeyError: 'id' at https://***@db/"
     await far.at(NOON + 9 * MINUTE)
     assert far.verdicts[-1].findings == (finding,)
+
+
+SECOND = timedelta(seconds=1)
+
+
+async def test_a_failure_that_a_success_follows_before_anybody_looked_is_still_found(db: Database) -> None:
+    far = Watched(db, settings("canary"))
+    await far.watch.open(NOON)
+    await far.ping("canary", NOON + SECOND / 4, "fail", exit_status=3, body=b"KeyError: 'id'")
+    await far.ping("canary", NOON + SECOND / 2)
+    assert await far.at(NOON + SECOND) == ["HeartbeatFailed"]
+    [finding] = far.verdicts[-1].findings
+    assert finding.since == NOON + SECOND / 4
+    assert finding.annotations["summary"] == (
+        "canary reported exit status 3 at 2026-03-01 12:00:00 UTC, and success at 2026-03-01 12:00:00 UTC"
+    )
+    assert finding.annotations["error"] == "KeyError: 'id'"
+    assert [sample.value for sample in far.samples if sample.name == "opsconsole_heartbeat_up"] == [1.0]
+    assert await far.at(NOON + 15 * SECOND) == ["HeartbeatFailed"]
+    assert await far.at(NOON + 16 * SECOND) == []
+
+
+async def test_a_failure_that_a_success_follows_at_once_is_told_with_its_end(db: Database) -> None:
+    async with hook_at() as hook, bench(db, {"name": "hook", "webhook": {"url": hook.url}}) as b:
+        stands = longest_wait(b.settings) + 10 * SECOND
+        watch = HeartbeatWatch(db, settings("canary"), b.keeper.take, lambda samples: None, stands)
+        await watch.open(b.clock.now())
+        async with db.begin() as session:
+            for kind in ("fail", "success"):
+                check = await checks.by_slug(session, "canary")
+                assert check is not None
+                await keep(session, check, Ping(at=b.clock.now(), kind=kind, method="GET"))
+        for _ in range(30):
+            await watch.step(b.clock.now() + SECOND)
+            await b.pass_time(1)
+        assert [body["status"] for body in hook.bodies] == ["firing", "resolved"]
+
+
+async def test_a_failure_that_was_found_for_long_enough_ends_with_the_success(db: Database) -> None:
+    far = Watched(db, settings("canary"))
+    await far.watch.open(NOON)
+    await far.ping("canary", NOON, "fail")
+    assert await far.at(NOON + SECOND) == ["HeartbeatFailed"]
+    await far.ping("canary", NOON + MINUTE)
+    assert await far.at(NOON + MINUTE) == []
+
+
+async def test_a_failure_and_success_before_a_crash_are_found_after_it_and_only_once(db: Database) -> None:
+    before = Watched(db, settings("canary"))
+    await before.watch.open(NOON)
+    await before.at(NOON)
+    await before.ping("canary", NOON + SECOND, "fail")
+    await before.ping("canary", NOON + SECOND)
+    after = Watched(db, settings("canary"))
+    await after.watch.open(NOON + 5 * MINUTE)
+    assert await after.at(NOON + 5 * MINUTE) == ["HeartbeatFailed"]
+    await after.ping("canary", NOON + 5 * MINUTE)
+    assert await after.at(NOON + 5 * MINUTE + 15 * SECOND) == []
+    last = Watched(db, settings("canary"))
+    await last.watch.open(NOON + 5 * MINUTE + 16 * SECOND)
+    assert await last.at(NOON + 5 * MINUTE + 16 * SECOND) == []
+
+
+async def test_a_paused_check_says_nothing_of_its_failure(db: Database) -> None:
+    far = Watched(db, settings("canary"))
+    await far.watch.open(NOON)
+    await far.ping("canary", NOON, "fail")
+    await far.ping("canary", NOON)
+    async with db.begin() as session:
+        await session.execute(checks.checks.update().values(paused=True))
+    assert await far.at(NOON + SECOND) == []
 
 
 async def test_samples_come_every_quarter_minute_and_at_every_change(db: Database) -> None:

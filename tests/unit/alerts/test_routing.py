@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from opsconsole.alerts.routing import Node, build, routes_of
+from opsconsole.alerts.routing import Node, build, longest_wait, routes_of
 from opsconsole.alerts.settings import Alerting, receivers_named
 from opsconsole.model import Labels
 
@@ -31,6 +31,12 @@ def tree(route: dict[str, Any]) -> Node:
 
 def taken(**labels: str) -> list[str]:
     return [node.receiver for node in routes_of(tree(TREE), labels)]
+
+
+def test_the_longest_wait_of_the_tree_may_stand_anywhere_in_it() -> None:
+    assert longest_wait(Alerting.model_validate({"route": TREE})) == timedelta(seconds=5)
+    deep = {"receiver": "a", "group_wait": "0s", "routes": [{"routes": [{"group_wait": "3m"}]}]}
+    assert longest_wait(Alerting.model_validate({"route": deep})) == timedelta(minutes=3)
 
 
 def test_the_deepest_fitting_routes_are_taken_and_continue_goes_on() -> None:

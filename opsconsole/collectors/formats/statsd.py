@@ -1,4 +1,5 @@
-"""The StatsD wire format: plain, with InfluxDB's tags (`name,k=v:1|c`) and with DogStatsD's (`name:1|c|#k:v`).
+"""The StatsD wire format: plain, with tags in the name as InfluxDB (`name,k=v:1|c`), Librato (`name#k=v:1|c`) and SignalFx
+(`name[k=v]:1|c`) write them, and with DogStatsD's (`name:1|c|#k:v`).
 
 Reading a line has two halves, so that a listener can keep the slow one in a dictionary: `frame` cuts it, `identify`
 makes text of its name and tags. Sources: statsd's `docs/metric_types.md`, DogStatsD's datagram format (packed values,
@@ -10,16 +11,17 @@ import re
 from typing import NamedTuple
 
 MOST_HEAD = 1024
-"""Bytes of a name together with its InfluxDB tags; DogStatsD's tags have as many again."""
+"""Bytes of a name together with the tags in it; DogStatsD's tags have as many again."""
 MOST_TAGS = 32
 MOST_TAG_VALUE = 256
 KINDS = frozenset((b"c", b"g", b"ms", b"h", b"d", b"s"))
 _IGNORED_SECTIONS = (b"c:", b"e:", b"T", b"card:")
+_TAGS_BEGIN = re.compile(r"[,#\[]")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Style(enum.Enum):
-    """How a line carries its tags; PLAIN has none."""
+    """How a line carries its tags: in its name as InfluxDB's do, after its value, or PLAIN, which has none."""
 
     PLAIN = "plain"
     INFLUXDB = "influxdb"
@@ -35,7 +37,7 @@ class Malformed(ValueError):
 
 
 class Frame(NamedTuple):
-    """A line in its parts. `head` is the name with InfluxDB's tags, `tags` DogStatsD's, `rate` in (0, 1]."""
+    """A line in its parts. `head` is the name with the tags that stand in it, `tags` DogStatsD's, `rate` in (0, 1]."""
 
     head: bytes
     values: tuple[bytes, ...]
@@ -104,11 +106,25 @@ def identify(head: bytes, tags: bytes) -> Identity:
         raise Malformed("bad_encoding") from None
     if _UNPRINTABLE.search(text) or _UNPRINTABLE.search(dogs):
         raise Malformed("bad_encoding")
-    name, comma, influx = text.partition(",")
+    name, inner = _parted(text)
     if not name.strip("."):
         raise Malformed("no_name")
-    style = Style.DATADOG if tags else Style.INFLUXDB if comma else Style.PLAIN
-    return Identity(name, _pairs(influx, "=") | _pairs(dogs, ":"), style)
+    style = Style.DATADOG if tags else Style.INFLUXDB if name != text else Style.PLAIN
+    return Identity(name, _pairs(inner, "=") | _pairs(dogs, ":"), style)
+
+
+def _parted(head: str) -> tuple[str, str]:
+    """The name, and the tags that stand in it."""
+    begin = _TAGS_BEGIN.search(head)
+    if begin is None:
+        return head, ""
+    name, tags = head[: begin.start()], head[begin.end() :]
+    if begin[0] != "[":
+        return name, tags
+    tags, closed, after = tags.partition("]")
+    if not closed:
+        raise Malformed("bad_tag")
+    return name + after, tags
 
 
 def _pairs(text: str, between: str) -> dict[str, str]:

@@ -32,6 +32,17 @@ def test_the_two_tag_dialects_give_the_same_identity_but_for_style() -> None:
     assert identify(b"pool.open_slots", b"pool_name:tiny") == Identity("pool.open_slots", {"pool_name": "tiny"}, Style.DATADOG)
 
 
+@pytest.mark.parametrize(
+    "head", [b"pool.open_slots#pool_name=tiny", b"pool.open_slots[pool_name=tiny]", b"pool[pool_name=tiny].open_slots"]
+)
+def test_tags_in_the_name_as_librato_and_signalfx_write_them_are_labels_too(head: bytes) -> None:
+    assert identify(head, b"") == Identity("pool.open_slots", {"pool_name": "tiny"}, Style.INFLUXDB)
+
+
+def test_a_tags_value_may_hold_what_begins_tags_elsewhere() -> None:
+    assert identify(b"x,k=a[0]#1", b"l:b[0]#1").tags == {"k": "a[0]#1", "l": "b[0]#1"}
+
+
 def test_a_tag_without_a_value_is_no_label() -> None:
     assert identify(b"x", b"bare,empty:,a:b").tags == {"a": "b"}
     assert identify(b"x,team_name=,a=b", b"").tags == {"a": "b"}
@@ -65,6 +76,7 @@ def test_a_malformed_line_has_a_reason(line: bytes, reason: str) -> None:
         (b"\xff", b"", "bad_encoding"),
         (b"a\x00b", b"", "bad_encoding"),
         (b"x,novalue", b"", "bad_tag"),
+        (b"x[k=v", b"", "bad_tag"),
         (b"...", b"", "no_name"),
         (b"x", b",".join(b"k%d:v" % n for n in range(33)), "too_many_tags"),
         (b"x", b"k:" + b"v" * 257, "tag_too_long"),

@@ -10,7 +10,8 @@ from pathlib import Path
 from prometheus_client import Counter
 
 from opsconsole.clock import Clock
-from opsconsole.collectors.formats.statsd_mapping import Rules, load
+from opsconsole.collectors.formats.statsd_mapping import Rules
+from opsconsole.collectors.formats.statsd_mapping_file import load
 from opsconsole.collectors.statsd_intake import Intake
 from opsconsole.collectors.statsd_registry import Registry
 from opsconsole.collectors.statsd_resolve import Generation, Lane, Resolver

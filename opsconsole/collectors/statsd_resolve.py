@@ -171,7 +171,7 @@ class Resolver:
             self.forget()
 
     def _by_user(self, line: _Line, mapped: Mapped) -> Answer:
-        if mapped.rule.drop:
+        if mapped.rule.drop or not mapped.name:
             return self._drop(line, "mapping")
         tags = _own_tags(line.identity, frozenset(("deployment",)))
         labels = mapped.labels | tags if mapped.rule.honor_labels else tags | mapped.labels

@@ -6,31 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from opsconsole import content, documents, promql
 from opsconsole.model import ConfigError, QueryError
 from opsconsole.rules.groups import AlertingRule, RecordingRule, Rule, RuleGroup
 from opsconsole.rules.templates import Template, TemplateError, compile_template
-from opsconsole.settings import Duration, Settings
+from opsconsole.settings import Duration, Settings, Text
 
-__all__ = ["DEFAULT_INTERVAL", "RuleGroup", "Text", "files", "load", "parse"]
+__all__ = ["DEFAULT_INTERVAL", "RuleGroup", "files", "load", "parse"]
 
 DEFAULT_INTERVAL = timedelta(seconds=15)
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-
-
-def _text(value: Any) -> Any:
-    """YAML's bare numbers and booleans where Prometheus' format has a text."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else value
-
-
-Text = Annotated[str, BeforeValidator(_text)]
 
 
 class _Rule(Settings):

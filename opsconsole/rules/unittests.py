@@ -22,7 +22,7 @@ from opsconsole.rules import loading, notation
 from opsconsole.rules.evaluation import GroupEvaluator
 from opsconsole.rules.groups import RuleGroup
 from opsconsole.rules.memory import MemorySource
-from opsconsole.settings import Duration, Settings
+from opsconsole.settings import Duration, Settings, Text
 from opsconsole.telemetry import Telemetry
 
 _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,8 +39,8 @@ class _InputSeries(Settings):
 
 
 class _ExpectedAlert(Settings):
-    exp_labels: dict[str, loading.Text] = Field(default_factory=dict)
-    exp_annotations: dict[str, loading.Text] = Field(default_factory=dict)
+    exp_labels: dict[str, Text] = Field(default_factory=dict)
+    exp_annotations: dict[str, Text] = Field(default_factory=dict)
 
 
 class _AlertTest(Settings):
@@ -66,7 +66,7 @@ class _Test(Settings):
     input_series: tuple[_InputSeries, ...] = ()
     alert_rule_test: tuple[_AlertTest, ...] = ()
     promql_expr_test: tuple[_ExprTest, ...] = ()
-    external_labels: dict[str, loading.Text] = Field(default_factory=dict)
+    external_labels: dict[str, Text] = Field(default_factory=dict)
     external_url: str = ""
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from opsconsole.collectors.formats.statsd_mapping import Rules, load
+from opsconsole.collectors.formats.statsd_mapping import Rules
+from opsconsole.collectors.formats.statsd_mapping_file import load
 from opsconsole.collectors.statsd import BUILT_IN, dropped
 from opsconsole.collectors.statsd_intake import Intake
 from opsconsole.collectors.statsd_registry import Registry

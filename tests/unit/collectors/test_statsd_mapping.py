@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from opsconsole.collectors.formats.statsd_mapping import BUCKETS, Rules, load
+from opsconsole.collectors.formats.statsd_mapping import BUCKETS, Rules
+from opsconsole.collectors.formats.statsd_mapping_file import load
 from opsconsole.collectors.statsd import BUILT_IN
 from opsconsole.model import ConfigError
 from tests.support.statsd import Stream
@@ -15,6 +16,12 @@ def rules(tmp_path: Path, text: str) -> Rules:
     path = tmp_path / "map.yaml"
     path.write_text(text)
     return load([path])
+
+
+def problems(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        rules(tmp_path, text)
+    return [problem.removeprefix(f"{tmp_path / 'map.yaml'}:") for problem in caught.value.problems]
 
 
 def test_a_glob_fills_name_and_labels(tmp_path: Path) -> None:
@@ -48,6 +55,16 @@ def test_a_regular_expression_is_not_anchored_and_may_name_its_groups(tmp_path: 
     assert found.labels == {"queue": "high"}
 
 
+def test_references_are_expanded_as_go_expands_them(tmp_path: Path) -> None:
+    found = rules(
+        tmp_path,
+        "mappings: [{match: 'q\\.(?P<queue>[a-z]+)', match_type: regex, name: 'n_${1}_x', "
+        "labels: {named: $queue, none: $7, dollar: 'a$$', whole: $0}}]",
+    ).find("q.high", "gauge")
+    assert found is not None
+    assert (found.name, found.labels) == ("n_high_x", {"named": "high", "none": "", "dollar": "a$", "whole": "q.high"})
+
+
 def test_a_rule_for_one_type_leaves_the_others_alone(tmp_path: Path) -> None:
     mapping = rules(tmp_path, "mappings: [{match: a, name: timed, match_metric_type: observer}]")
     assert mapping.find("a", "counter") is None
@@ -58,7 +75,7 @@ def test_defaults_hold_for_every_rule_that_says_nothing_else(tmp_path: Path) -> 
     mapping = rules(
         tmp_path,
         "defaults: {ttl: 1m, observer_type: histogram, match_type: regex}\nmappings:\n- {match: a.b, name: n}\n"
-        "- {match: b, match_type: glob, name: m, ttl: 2m, timer_type: summary, observer_type: summary}\n",
+        "- {match: b, match_type: glob, name: m, ttl: 2m, timer_type: summary}\n",
     )
     first, second = mapping.find("a.b", "observer"), mapping.find("b", "observer")
     assert first is not None
@@ -80,33 +97,79 @@ def test_quantiles_and_buckets_may_stand_where_the_exporter_allows_them(tmp_path
     assert (observers[1].buckets, observers[2].buckets) == ((0.5, 1.0), BUCKETS)
 
 
+def test_what_a_rule_says_of_an_option_leaves_the_defaults_other_options(tmp_path: Path) -> None:
+    mapping = rules(
+        tmp_path,
+        "defaults:\n"
+        "  observer_type: histogram\n"
+        "  histogram_options: {buckets: [5]}\n"
+        "  summary_options: {quantiles: [{quantile: 0.95}], max_age: 5m}\n"
+        "mappings:\n"
+        "- {match: a, name: a, observer_type: summary, summary_options: {max_age: 1m}}\n"
+        "- {match: b, name: b, timer_type: summary, quantiles: [{quantile: 0.5, error: 0.1}]}\n"
+        "- {match: c, name: c, buckets: [9], histogram_options: {native_histogram_bucket_factor: 1.1}}\n",
+    )
+    first, second, third = (found.rule.observer for name in "abc" if (found := mapping.find(name, "observer")))
+    assert (first.quantiles, first.max_age) == ((0.95,), timedelta(minutes=1))
+    assert (second.quantiles, second.max_age) == ((0.5,), timedelta(minutes=5))
+    assert (third.kind, third.buckets) == ("histogram", (9.0,))
+
+
 def test_every_problem_of_a_file_is_told_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        rules(
-            tmp_path,
-            "mappings:\n"
-            "- match: a..b\n"
-            "  name: n\n"
-            "- match: '(a'\n"
-            "  match_type: regex\n"
-            "  name: 9n\n"
-            "- name: n\n"
-            "- match: a\n"
-            "  name: n\n"
-            "  colour: red\n"
-            "  ttl: soon\n"
-            "  labels: {bad-label: x}\n",
-        )
-    place = tmp_path / "map.yaml"
-    assert [problem.removeprefix(f"{place}:") for problem in caught.value.problems] == [
+    assert problems(
+        tmp_path,
+        "defaults:\n"
+        "  ttl: soon\n"
+        "mappings:\n"
+        "- match: a\n"
+        "  name: 9n\n"
+        "- name: n\n"
+        "- match: a\n"
+        "  name: n\n"
+        "  colour: red\n"
+        "  labels:\n"
+        "    fine: x\n"
+        "    bad-label: x\n"
+        "  action: keep\n"
+        "  histogram_options:\n"
+        "    buckets:\n"
+        "    - 1\n"
+        "    - many\n",
+    ) == [
+        "2: defaults.ttl: 'soon' is not a duration: write it like 15s, 5m, 1h30m or 30d",
+        "5: mappings.0.name: '9n' is not a metric name: letters, digits, _ and references such as $1",
+        "6: mappings.1.match is missing",
+        "17: mappings.2.histogram_options.buckets.1: must be a number",
+        "12: mappings.2.labels.bad-label.[key]: 'bad-label' is not a label name",
+        "13: mappings.2.action: must be 'map' or 'drop'",
+        "9: unknown key mappings.2.colour",
+    ]
+
+
+def test_every_rule_that_could_match_nothing_or_means_two_things_is_told_with_its_line(tmp_path: Path) -> None:
+    assert problems(
+        tmp_path,
+        "mappings:\n"
+        "- match: a..b\n"
+        "  name: n\n"
+        "- name: n\n"
+        "  match: '(a'\n"
+        "  match_type: regex\n"
+        "- match: a\n"
+        "- match: b\n"
+        "  name: b\n"
+        "  observer_type: histogram\n"
+        "  summary_options: {max_age: 1m}\n"
+        "- match: c\n"
+        "  name: c\n"
+        "  observer_type: summary\n"
+        "  histogram_options: {buckets: [1]}\n",
+    ) == [
         "2: 'a..b' is not a glob: write names and * between dots",
-        "4: '(a' is not a regular expression: missing ): (a",
-        "6: '9n' is not a metric name: letters, digits, _ and references such as $1",
-        "7: a mapping needs match: a StatsD name",
-        "10: unknown key 'colour': known are action, buckets, help, histogram_options, honor_labels, labels, match, "
-        "match_metric_type, match_type, name, observer_type, quantiles, scale, summary_options, timer_type, ttl",
-        "12: 'bad-label' is not a label name",
-        "11: ttl: 'soon' is not a duration: write it like 15s, 5m, 1h30m or 30d",
+        "5: '(a' is not a regular expression: missing ): (a",
+        "7: a mapping needs name: letters, digits, _ and references such as $1",
+        "11: a histogram has no summary_options",
+        "15: a summary has no histogram_options",
     ]
 
 
@@ -125,10 +188,18 @@ def test_a_missing_file_is_told_with_the_other_files_problems(tmp_path: Path) ->
     assert len(caught.value.problems) == 2
 
 
-def test_globs_without_order_are_refused_with_the_mend(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"map\.yaml:2: the first glob that fits wins: put the closest ones first"):
-        rules(tmp_path, "defaults:\n  glob_disable_ordering: true\n")
-    assert rules(tmp_path, "defaults: {glob_disable_ordering: false}").find("a", "counter") is None
+def test_without_order_the_closest_glob_wins(tmp_path: Path) -> None:
+    mapping = rules(
+        tmp_path,
+        "defaults: {glob_disable_ordering: true}\n"
+        "mappings:\n"
+        "- {match: a.*.*, name: far}\n"
+        "- {match: '*.b.c', name: wrong}\n"
+        "- {match: a.*.c, name: near}\n"
+        "- {match: a.b.*, name: nearest}\n",
+    )
+    sent = ("a.b.c", "a.x.c", "a.x.x", "x.b.c")
+    assert [found.name for name in sent if (found := mapping.find(name, "counter"))] == ["nearest", "near", "far", "wrong"]
 
 
 def test_an_empty_file_maps_nothing(tmp_path: Path) -> None:
@@ -171,6 +242,13 @@ def test_a_users_mapping_goes_before_ours_and_sees_the_name_as_it_was_sent(tmp_p
     assert stream.last("free", where="tiny") == 3
     assert stream.dropped == {"mapping": 1}
     assert "airflow_pool_open_slots" not in stream.names()
+
+
+def test_a_mapping_that_makes_no_name_drops(tmp_path: Path) -> None:
+    user = rules(tmp_path, "mappings: [{match: '^airflow\\.(x?)', match_type: regex, name: $1}]")
+    stream = Stream(user=user).send("airflow.noise:1|c").step()
+    assert stream.dropped == {"mapping": 1}
+    assert "" not in stream.names()
 
 
 def test_a_users_label_wins_over_a_tag_unless_told_to_honor_it(tmp_path: Path) -> None:

@@ -108,6 +108,10 @@ class Telemetry:
         return Histogram(name, text, labels, registry=self.registry, buckets=_SECONDS)
 
 
+_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
+"""What a stranger's text may hold, a path or a Dag's name: an event stays one line, and no terminal obeys it."""
+
+
 class _Formatter(logging.Formatter):
     def __init__(self, *, as_json: bool) -> None:
         super().__init__()
@@ -131,7 +135,7 @@ class _Formatter(logging.Formatter):
                 f"{at} {record.levelname:<7} {record.name}: {record.getMessage()}",
                 *(f"{k}={v}" for k, v in fields.items()),
             ]
-        )
+        ).translate(_CONTROLS)
         return redacted(f"{text}\n{trace}" if trace else text)
 
 

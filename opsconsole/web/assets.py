@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 _FOLDER = Path(__file__).parent / "static"
 _FOREVER = "public, max-age=31536000, immutable"
@@ -21,16 +21,14 @@ _TEXT = ("text/", "application/javascript", "image/svg+xml")
 
 @dataclass
 class Asset:
-    """One file; its bytes are read on demand, its compressed form is made once."""
+    """One file; its compressed form is made once and shared by all who ask, its plain one is sent in pieces."""
 
     path: Path
     digest: str
     media_type: str
     _zipped: bytes | None = field(default=None, repr=False)
 
-    async def body(self, zipped: bool) -> bytes:
-        if not zipped:
-            return await asyncio.to_thread(self.path.read_bytes)
+    async def zipped(self) -> bytes:
         if self._zipped is None:
             self._zipped = await asyncio.to_thread(lambda: gzip.compress(self.path.read_bytes(), 6))
         return self._zipped
@@ -77,10 +75,10 @@ class Assets:
         }
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
-        zipped = "gzip" in request.headers.get("accept-encoding", "") and asset.media_type.startswith(_TEXT)
-        if zipped:
-            headers["Content-Encoding"] = "gzip"
-        return Response(await asset.body(zipped), media_type=asset.media_type, headers=headers)
+        if "gzip" not in request.headers.get("accept-encoding", "") or not asset.media_type.startswith(_TEXT):
+            return FileResponse(asset.path, media_type=asset.media_type, headers=headers)
+        headers["Content-Encoding"] = "gzip"
+        return Response(await asset.zipped(), media_type=asset.media_type, headers=headers)
 
 
 def _plotly_bundle() -> Path | None:

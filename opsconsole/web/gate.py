@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from opsconsole.db import accounts
 from opsconsole.web.console import Console
+from opsconsole.web.forms import fields
 from opsconsole.web.identity import Identity, Role
 from opsconsole.web.passwords import digest, new_token
 from opsconsole.web.settings import is_loopback
@@ -23,7 +24,8 @@ COOKIE = "opsconsole_session"
 LIFETIME = timedelta(days=7)
 _EXTEND_AFTER = timedelta(hours=1)
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip", "via", "x-client-ip", "true-client-ip", "cf-connecting-ip")
+"""How headers begin that only a proxy writes."""
 
 
 class LoginNeeded(Exception):
@@ -72,24 +74,27 @@ class Gate:
         return bool(shown) and self.key_identity(shown) is not None
 
     def is_local(self, request: Request) -> bool:
-        """The peer is this machine itself: no proxy in between, and asked for by a name of this machine."""
+        """The peer is this machine itself: no proxy in between, and asked for by a loopback name.
+
+        Who asks from here by the public name is a proxy that passes the name on and hides whom it asks for.
+        """
         peer = request.client.host if request.client else ""
-        forwarded = any(name in request.headers for name in _FORWARDED)
-        return is_loopback(peer) and not forwarded and self._is_our_name(request)
+        forwarded = any(name.startswith(_FORWARDED) for name in request.headers)
+        return is_loopback(peer) and not forwarded and is_loopback(_host(f"//{request.headers.get('host', '')}"))
 
     def same_origin(self, request: Request) -> bool:
         """Whether a browser sent this from one of our own pages; a client that says nothing of where it stands passes."""
         origin = request.headers.get("origin")
         if origin is None:
             return request.headers.get("sec-fetch-site", "none") in ("same-origin", "none")
-        return urlsplit(origin).netloc in (request.headers.get("host"), urlsplit(self._console.server.address).netloc)
+        return _netloc(origin) in (request.headers.get("host"), urlsplit(self._console.server.address).netloc)
 
     async def _check_intent(self, request: Request, identity: Identity) -> None:
         if request.method in _SAFE or identity.kind == "key":
             return
         if not self.same_origin(request):
             raise Refused("this request was sent from another site")
-        shown = request.headers.get("x-csrf-token") or str((await request.form()).get("csrf", ""))
+        shown = request.headers.get("x-csrf-token") or (await fields(request)).get("csrf", "")
         if not hmac.compare_digest(shown.encode(), identity.csrf.encode()):
             raise Refused("this page is too old: load it again and repeat")
 
@@ -112,7 +117,7 @@ class Gate:
 
     def _is_our_name(self, request: Request) -> bool:
         """Against DNS rebinding: a page elsewhere whose name was made to mean this machine still sends its own name."""
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        host = _host(f"//{request.headers.get('host', '')}")
         return is_loopback(host) or host == urlsplit(self._console.server.address).hostname
 
 
@@ -129,6 +134,20 @@ def shown_key(request: Request) -> str:
         except (binascii.Error, UnicodeDecodeError):
             return "?"
     return ""
+
+
+def _netloc(address: str) -> str:
+    try:
+        return urlsplit(address).netloc
+    except ValueError:  # an unclosed bracket
+        return ""
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def safe_target(target: str | None) -> str:

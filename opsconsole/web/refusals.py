@@ -1,7 +1,11 @@
 """What a browser, htmx or a script is told when it does not get what it asked for."""
 
+import logging
+
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -10,12 +14,17 @@ from opsconsole.web.errors import NotFound
 from opsconsole.web.gate import LoginNeeded, Refused, safe_target
 from opsconsole.web.templating import Show, own_path
 
+log = logging.getLogger(__name__)
+
 _TITLES = {
     400: "That request makes no sense",
     403: "Not allowed",
     404: "Not found",
     405: "Not allowed here",
+    408: "That took too long",
+    413: "That is too much",
     500: "Something broke",
+    503: "The database does not answer",
 }
 
 
@@ -31,6 +40,8 @@ class Refusals:
         app.add_exception_handler(NotFound, self.not_found)
         app.add_exception_handler(HTTPException, self.http)
         app.add_exception_handler(RequestValidationError, self.invalid)
+        for kind in (OperationalError, InterfaceError, PoolTimeoutError):
+            app.add_exception_handler(kind, self.without_database)
 
     async def login_needed(self, request: Request, error: Exception) -> Response:
         """A page leads to the login and back; htmx is told to load the login whole; a script gets 401."""
@@ -54,6 +65,14 @@ class Refusals:
 
     async def invalid(self, request: Request, error: Exception) -> Response:
         return self._said(request, 404, "there is no such page")
+
+    async def without_database(self, request: Request, error: Exception) -> Response:
+        """It is away, locked or full: known from the log and from `/readyz`, and no reason for a traceback at each request."""
+        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        log.warning("a request could not be answered for want of the database", extra={"error": reason})
+        answer = self._said(request, 503, "the database does not answer; what is shown may be had again in a moment")
+        answer.headers["Retry-After"] = "5"
+        return answer
 
     async def broken(self, request: Request, error_id: str) -> Response:
         return self._said(request, 500, f"the console's log has the details under {error_id}")

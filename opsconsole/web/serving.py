@@ -1,6 +1,7 @@
 """Running an ASGI app beside everything else in the process."""
 
 import asyncio
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from opsconsole.model import OpsConsoleError
+from opsconsole.web.protocol import BoundedProtocol
 
 
 class Server(uvicorn.Server):
@@ -49,19 +51,27 @@ def bound(host: str, port: int) -> socket.socket:
     return with_reuse
 
 
+def allow_connections() -> None:
+    """As many open files as the system lets this process have: 1,024 are soon spent on a fleet and its viewers."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def server(app: Any) -> Server:
     return Server(
         uvicorn.Config(
             app,
             loop="none",
-            http="httptools",
+            http=BoundedProtocol,
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=3,
-            h11_max_incomplete_event_size=64 * 1024,
         )
     )
 

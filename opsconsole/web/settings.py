@@ -18,6 +18,7 @@ class ServerSettings(Settings):
 
     listen: str = "127.0.0.1:8600"
     public_url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
 
     @field_validator("listen")
     @classmethod
@@ -27,15 +28,31 @@ class ServerSettings(Settings):
             raise ValueError(f"{value!r} is not HOST:PORT, like 127.0.0.1:8600 or [::1]:8600")
         return value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            try:
+                ipaddress.ip_network(one, strict=False)
+            except ValueError as error:
+                raise ValueError(f"{one!r} is not an address or a network like 127.0.0.1 or 10.0.0.0/8") from error
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _http_address(cls, value: str) -> str:
         if not value:
             return value
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        rest = parts.query or parts.fragment or parts.username
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or rest:
             raise ValueError(f"{value!r} is not an address like https://ops.example.com or https://example.com/ops")
         return value.rstrip("/")
+
+    @property
+    def proxies(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """Whose `X-Forwarded-For` is believed."""
+        return tuple(ipaddress.ip_network(one, strict=False) for one in self.trusted_proxies)
 
     @property
     def host(self) -> str:

@@ -23,7 +23,10 @@ class Outcome:
 
 
 class Logins:
-    """Five failures in five minutes for a name from an address, fifty for an address, then it waits."""
+    """Five failures in five minutes for a name from an address, fifty for an address, then it waits.
+
+    An attempt counts from before its password is looked at until it proves right.
+    """
 
     def __init__(self, db: Database, clock: Clock, passwords: Passwords | None = None) -> None:
         self._db, self._clock, self._passwords = db, clock, passwords or Passwords()
@@ -31,17 +34,17 @@ class Logins:
         self._by_address = Throttle(50, timedelta(minutes=5))
 
     async def login(self, name: str, password: str, address: str) -> Outcome:
-        now = self._clock.now()
-        pair = f"{address} {name[:100]}"
-        if wait := max(self._by_name.wait(pair, now), self._by_address.wait(address, now)):
-            return Outcome(problem="too many attempts", wait=wait)
         async with self._db.read() as session:
             known = await accounts.credentials(session, name)
+        now, pair = self._clock.now(), f"{address} {name[:100]}"
+        if wait := max(self._by_name.wait(pair, now), self._by_address.wait(address, now)):
+            return Outcome(problem="too many attempts", wait=wait)
+        self._by_name.attempted(pair, now)
+        self._by_address.attempted(address, now)
         if not await self._passwords.fits(known[1] if known else None, password) or known is None:
-            self._by_name.failed(pair, now)
-            self._by_address.failed(address, now)
             return Outcome(problem="wrong name or password")
-        self._by_name.succeeded(pair)
+        self._by_name.forget(pair)
+        self._by_address.forgiven(address)
         token = new_token()
         async with self._db.begin() as session:
             await accounts.open_session(session, digest(token), known[0], new_token(), now, now + LIFETIME)

@@ -1,13 +1,15 @@
 """Serving, on loopback: nothing else shows what uvicorn does with a socket."""
 
 import asyncio
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
 
 import httpx
 import pytest
 
 from opsconsole.model import OpsConsoleError
+from opsconsole.web.protocol import LONGEST_HEAD, BoundedProtocol
 from opsconsole.web.serving import bound, serve, server
 
 
@@ -51,3 +53,101 @@ def test_an_address_in_use_is_told_with_the_mend() -> None:
 def test_a_host_that_nobody_knows_is_told_with_the_mend() -> None:
     with pytest.raises(OpsConsoleError, match=r"cannot listen on no\.such\.invalid:1: .*server\.listen"):
         bound("no.such.invalid", 1)
+
+
+class Hasty(BoundedProtocol):
+    patience = 0.05
+
+
+@asynccontextmanager
+async def listening(app: Any, protocol: type[BoundedProtocol]) -> AsyncIterator[int]:
+    """The port of a server with that protocol, once it answers."""
+    with closing(bound("127.0.0.1", 0)) as listener:
+        listener.listen()
+        running = server(app)
+        running.config.http, running.config.timeout_keep_alive = protocol, 1
+        serving = asyncio.create_task(serve(running, listener))
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            serving.cancel()
+            with suppress(asyncio.CancelledError):
+                await serving
+
+
+async def until_it_ends(port: int, *sent: bytes) -> bytes:
+    """What the server says to `sent` until it closes the connection."""
+    async with asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with suppress(ConnectionError):
+            for piece in sent:
+                writer.write(piece)
+                await writer.drain()
+        said = b""
+        with suppress(ConnectionError):
+            while piece := await reader.read(65_536):
+                said += piece
+        writer.close()
+        return said
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: a\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT",
+    ],
+    ids=["silent", "half a head", "an empty line after", "half a second head"],
+)
+async def test_a_connection_whose_request_does_not_come_is_closed(sent: bytes) -> None:
+    async with listening(hello, Hasty) as port:
+        await until_it_ends(port, sent)
+
+
+async def test_a_request_that_came_whole_has_all_the_time_it_needs() -> None:
+    going_on = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await going_on.wait()
+        await hello(scope, receive, send)
+
+    async with listening(slow, Hasty) as port:
+        asked = asyncio.create_task(until_it_ends(port, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+        for _ in range(3):
+            await until_it_ends(port, b"GET")  # cut off, three times as long as a head may take
+        going_on.set()
+        assert b"hello" in await asked
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: ", *[b"x" * 8192] * 400],
+        [b"GET / HTTP/1.1\r\n", *[b"X-Many: x\r\n" * 512] * 400],
+        [b"GET /", *[b"x" * 8192] * 400],
+        [b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", *[b"X-Trailer: x\r\n" * 512] * 400],
+        [b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;", *[b"x" * 8192] * 400],
+    ],
+    ids=["a header", "many headers", "an address", "trailers", "a chunk's extension"],
+)
+async def test_a_head_without_an_end_is_refused(sent: list[bytes]) -> None:
+    async with listening(hello, BoundedProtocol) as port:
+        said = await until_it_ends(port, *sent)
+    assert b" 431 " in said or b" 400 " in said or b" 200 " in said
+
+
+async def test_a_long_body_is_no_long_head() -> None:
+    async def counted(scope: Any, receive: Any, send: Any) -> None:
+        length = 0
+        while (message := await receive())["more_body"]:
+            length += len(message["body"])
+        length += len(message["body"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": str(length).encode()})
+
+    body = b"x" * (20 * LONGEST_HEAD)
+    head = f"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    async with listening(counted, BoundedProtocol) as port:
+        assert str(len(body)).encode() in await until_it_ends(port, head, body)

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Depends
 from starlette.responses import PlainTextResponse, Response
 
+from opsconsole.secrets import redacted
 from opsconsole.web.console import Console
 from opsconsole.web.gate import Gate
 from opsconsole.web.identity import Role
@@ -17,7 +18,7 @@ def build(console: Console, gate: Gate) -> APIRouter:
             return PlainTextResponse("this console was started without a configuration that can be read again\n", 409)
         problems = console.reload()
         if problems:
-            return PlainTextResponse("\n".join([*problems, "the running configuration stays"]) + "\n", 422)
+            return PlainTextResponse(redacted("\n".join([*problems, "the running configuration stays"])) + "\n", 422)
         return PlainTextResponse("reloading\n", 202)
 
     return router

@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -25,6 +26,10 @@ from opsconsole.web.verdict import Sentence
 from opsconsole.web.words import count, duration, of_severity
 
 _PAGE = 50
+_LARGEST_ID = 2**63 - 1
+"""More, no database takes."""
+Id = Annotated[int, Path(ge=0, le=_LARGEST_ID)]
+Before = Annotated[int | None, Query(ge=0, le=_LARGEST_ID)]
 _OUTWARD = ("http://", "https://")
 _AROUND = timedelta(minutes=30)
 _TIMESTAMPS = (1e9, 5e9)
@@ -162,14 +167,14 @@ def build(console: Console, show: Show) -> APIRouter:
     router = APIRouter()
 
     @router.get("/incidents")
-    async def incidents_page(request: Request, before: int | None = None) -> Response:
+    async def incidents_page(request: Request, before: Before = None) -> Response:
         now = console.clock.now()
         context = await incidents_context(console, now, before)
         frame = Frame("Incidents", context.verdict.status, live=before is None, incidents=context.open_count)
         return await show.page(request, "incidents", frame, context, now)
 
     @router.get("/incidents/{incident_id}")
-    async def incident_page(request: Request, incident_id: int) -> Response:
+    async def incident_page(request: Request, incident_id: Id) -> Response:
         now = console.clock.now()
         async with console.db.read() as session:
             incident = await overview.incident(session, incident_id)
@@ -181,7 +186,7 @@ def build(console: Console, show: Show) -> APIRouter:
         return await show.page(request, "incident", frame, context, now)
 
     @router.get("/incidents/{incident_id}/figure")
-    async def incident_figure(incident_id: int) -> Response:
+    async def incident_figure(incident_id: Id) -> Response:
         now = console.clock.now()
         async with console.db.read() as session:
             incident = await overview.incident(session, incident_id)

@@ -4,7 +4,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from opsconsole.web.callers import bucket, caller
 from opsconsole.web.console import Console
+from opsconsole.web.forms import fields
 from opsconsole.web.gate import COOKIE, LIFETIME, Gate, Refused, safe_target
 from opsconsole.web.signing_in import Logins
 from opsconsole.web.templating import Show
@@ -15,7 +17,7 @@ _LONGEST_NAME = 200
 
 def build(console: Console, show: Show, gate: Gate, logins: Logins) -> APIRouter:
     """`/login` is open to everybody; `/logout` is guarded here, since the router is not."""
-    router = APIRouter()
+    router, proxies = APIRouter(), console.server.proxies
 
     def form(problem: str, target: str, name: str = "", status_code: int = 200) -> Response:
         return show.bare("login.html", status_code, problem=problem, target=target, name=name)
@@ -31,11 +33,10 @@ def build(console: Console, show: Show, gate: Gate, logins: Logins) -> APIRouter
     async def login(request: Request) -> Response:
         if not gate.same_origin(request):
             raise Refused("this login was sent from another site")
-        fields = await request.form(max_files=0, max_fields=10)
-        name, password = str(fields.get("name", ""))[:_LONGEST_NAME], str(fields.get("password", ""))
-        target = safe_target(str(fields.get("next", "/")))
-        peer = request.client.host if request.client else ""
-        outcome = await logins.login(name, password, peer)
+        sent = await fields(request)
+        name, password = sent.get("name", "")[:_LONGEST_NAME], sent.get("password", "")
+        target = safe_target(sent.get("next", "/"))
+        outcome = await logins.login(name, password, bucket(caller(request, proxies)))
         if outcome.wait:
             answer = form(f"Too many attempts. Try again in {duration(outcome.wait)}.", target, name, 429)
             answer.headers["Retry-After"] = str(int(outcome.wait.total_seconds()) + 1)

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -47,18 +48,34 @@ def test_new_passwords_are_typed_easily_and_differ() -> None:
 def test_a_throttle_lets_go_after_its_window_and_forgets_on_success() -> None:
     throttle = Throttle(2, timedelta(minutes=5))
     for seconds in (0, 60):
-        throttle.failed("a", NOON + timedelta(seconds=seconds))
+        throttle.attempted("a", NOON + timedelta(seconds=seconds))
     assert throttle.wait("a", NOON + timedelta(seconds=60)) == timedelta(minutes=4)
     assert throttle.wait("b", NOON) == timedelta(0)
     assert throttle.wait("a", NOON + timedelta(minutes=5)) == timedelta(0)
-    throttle.succeeded("a")
+    throttle.forget("a")
     assert throttle.wait("a", NOON + timedelta(seconds=60)) == timedelta(0)
+
+
+def test_an_attempt_that_was_right_counts_no_more() -> None:
+    throttle = Throttle(2, timedelta(minutes=5))
+    for _ in range(3):
+        throttle.attempted("a", NOON)
+        throttle.forgiven("a")
+    throttle.attempted("a", NOON)
+    assert throttle.wait("a", NOON) == timedelta(0)
+    throttle.forgiven("b")
+
+
+def test_a_clock_that_was_set_back_locks_nobody_out() -> None:
+    throttle = Throttle(1, timedelta(minutes=5))
+    throttle.attempted("a", NOON)
+    assert throttle.wait("a", NOON - timedelta(days=1)) == timedelta(0)
 
 
 def test_a_throttle_keeps_a_bounded_number_of_names() -> None:
     throttle = Throttle(1, timedelta(minutes=5))
     for number in range(10_001):
-        throttle.failed(str(number), NOON)
+        throttle.attempted(str(number), NOON)
     assert throttle.wait("0", NOON) == timedelta(0)
     assert throttle.wait("10000", NOON) > timedelta(0)
 
@@ -77,8 +94,19 @@ def test_the_public_address(given: dict[str, str], address: str, prefix: str) ->
     assert (server.address, server.prefix) == (address, prefix)
 
 
-@pytest.mark.parametrize("given", [{"listen": "8600"}, {"listen": "a:99999"}, {"public_url": "ftp://x"}, {"public_url": "/ops"}])
-def test_addresses_that_are_none_are_refused(given: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"listen": "8600"},
+        {"listen": "a:99999"},
+        {"public_url": "ftp://x"},
+        {"public_url": "/ops"},
+        {"public_url": "http://[x"},
+        {"public_url": "http://x:99999"},
+        {"trusted_proxies": ["nginx"]},
+    ],
+)
+def test_addresses_that_are_none_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ServerSettings(**given)
 

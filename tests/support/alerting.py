@@ -77,14 +77,18 @@ class Bench:
 
 @asynccontextmanager
 async def bench(
-    db: Database, *receivers: Mapping[str, Any], route: Mapping[str, Any] | None = None, **alerting: Any
+    db: Database,
+    *receivers: Mapping[str, Any],
+    route: Mapping[str, Any] | None = None,
+    clock: FakeClock | None = None,
+    **alerting: Any,
 ) -> AsyncIterator[Bench]:
     """A bench whose receivers and route are written as in the configuration file."""
     parsed = [Receiver.model_validate(one) for one in receivers]
     first = parsed[0].name if parsed else ""
     settings = Alerting.model_validate({"route": {"receiver": first, **(route or {})}, **alerting})
-    async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
-        made = await Bench(db, settings, parsed, http).open()
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
+        made = await Bench(db, settings, parsed, http, clock or FakeClock()).open()
         try:
             yield made
         finally:

@@ -95,12 +95,15 @@ class _Airflow(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # the usual five are fewer than a console asks at once: what comes after them would wait for seconds
+
+
 @contextmanager
 def canned_airflow(manner: Manner = "well") -> Iterator[str]:
     """Its address, for as long as the block lasts."""
     handler = type("Handler", (_Airflow,), {"manner": manner})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

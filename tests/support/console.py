@@ -1,10 +1,11 @@
 """The console as its users run it: a process of its own, with a configuration file."""
 
-import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import httpx
 import yaml
 
 from tests.support.airflow import eventually
+from tests.support.commands import inherited
 from tests.support.postgres import free_port
 
 API_KEY = "an-api-key-for-tests"
@@ -41,14 +43,18 @@ class ConsoleProcess:
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "opsconsole", "serve", "--config", str(self.file)],
-                env={**os.environ, **(environment or {})},
+                env=inherited(self.folder) | (environment or {}),
                 stdout=out,
                 stderr=out,
                 stdin=subprocess.DEVNULL,
                 cwd=self.folder,
             )
         if wait:
-            eventually("the console is ready", self.ready, within=60)
+            try:
+                eventually("the console is ready", self.ready)
+            except BaseException:
+                self.kill()
+                raise
         return self
 
     @property
@@ -59,7 +65,7 @@ class ConsoleProcess:
     def ready(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
             raise AssertionError(f"the console ended:\n{self.output()[-3000:]}")
-        return httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200
+        return httpx.get(f"{self.url}/readyz", timeout=10, trust_env=False).status_code == 200
 
     def ended(self) -> int | None:
         """Its exit status, or None while it runs."""
@@ -82,10 +88,10 @@ class ConsoleProcess:
             return 0
         process.send_signal(sign)
         try:
-            return process.wait(30)
+            return process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-            return process.wait(10)
+            return process.wait()
 
     @property
     def password(self) -> str:
@@ -96,10 +102,21 @@ class ConsoleProcess:
 
     def get(self, path: str, **params: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {API_KEY}"}
-        return httpx.get(self.url + path, params=params, headers=headers, timeout=15, trust_env=False)
+        return httpx.get(self.url + path, params=params, headers=headers, timeout=60, trust_env=False)
 
     def ping(self, slug: str, action: str = "") -> httpx.Response:
-        return httpx.get(f"{self.url}/ping/{PING_KEY}/{slug}{action}", timeout=15, trust_env=False)
+        return httpx.get(f"{self.url}/ping/{PING_KEY}/{slug}{action}", timeout=60, trust_env=False)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What its database says, read beside it."""
+        with closing(sqlite3.connect(f"file:{self.folder / 'console.db'}?mode=ro", uri=True, timeout=30)) as db:
+            return db.execute(sql).fetchall()
+
+    def steps(self, loop: str) -> int:
+        """How often the loop of that name has run its step since the start."""
+        told = self.get("/metrics").text
+        count = re.search(rf'^opsconsole_loop_step_duration_seconds_count{{loop="{loop}"}} (\d+)', told, re.MULTILINE)
+        return int(count[1]) if count else 0
 
     @property
     def ping_url(self) -> str:

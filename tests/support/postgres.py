@@ -2,18 +2,44 @@
 
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
+_GIVEN: set[int] = set()
+
 
 def free_port() -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has now, by TCP or UDP, and that no one is told twice.
+
+    It stands below those that the kernel gives to whoever asks for any: no connection and no other server of the machine
+    gets it before it is used, and as long as it is not, connections to it are refused.
+    """
+    for port in random.SystemRandom().sample(range(20_000, _first_that_the_kernel_gives()), 200):
+        if port not in _GIVEN and _is_free(port):
+            _GIVEN.add(port)
+            return port
+    raise AssertionError("no free port in 200 looks")
+
+
+def _first_that_the_kernel_gives() -> int:
+    """Where it gives nearly all, as some containers are set, there are none below."""
+    try:
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        return 32_768
+    return first if first > 21_000 else 60_000
+
+
+def _is_free(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+        stream.bind(("127.0.0.1", port))
+        datagrams.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 class PostgresServer:
@@ -36,11 +62,11 @@ class PostgresServer:
         options = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=200"
         )
-        self._as("pg_ctl", "-D", str(self._data), "-w", "-t", "60", "-l", str(self._data / "server.log"), "-o", options, "start")
+        self._as("pg_ctl", "-D", str(self._data), "-w", "-t", "120", "-l", str(self._data / "server.log"), "-o", options, "start")
 
     def stop(self) -> None:
         """Stop it as a crash would."""
-        self._as("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
+        self._as("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "-t", "120", "stop")
 
     def remove(self) -> None:
         """Stop it for good."""

@@ -1,10 +1,8 @@
 """A real Prometheus with given series, to hold our answers against."""
 
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,8 @@ import httpx
 
 from opsconsole.model import Series
 from opsconsole.promql.literals import quote
+from tests.support.airflow import eventually
+from tests.support.postgres import free_port
 
 AVAILABLE = bool(shutil.which("prometheus") and shutil.which("promtool"))
 
@@ -33,7 +33,7 @@ def prometheus(series: Iterable[Series]) -> Iterator[httpx.Client]:
 
 @contextmanager
 def _serving(folder: Path, data: Path) -> Iterator[httpx.Client]:
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     log = (folder / "log").open("wb")
     process = subprocess.Popen(
         [
@@ -47,31 +47,18 @@ def _serving(folder: Path, data: Path) -> Iterator[httpx.Client]:
         stderr=log,
     )
     try:
-        with httpx.Client(base_url=f"http://{address}", timeout=30, trust_env=False) as client:
-            _await_ready(client, process)
+        with httpx.Client(base_url=f"http://{address}", timeout=60, trust_env=False) as client:
+            eventually("Prometheus is ready", lambda: _ready(client, process))
             yield client
     finally:
-        process.terminate()
-        process.wait(10)
+        process.kill()  # its folder goes with it
+        process.wait()
         log.close()
 
 
-def _await_ready(client: httpx.Client, process: subprocess.Popen[Any]) -> None:
-    for _ in range(300):
-        assert process.poll() is None, "Prometheus ended"
-        try:
-            if client.get("/-/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("Prometheus did not become ready within 30 s")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _ready(client: httpx.Client, process: subprocess.Popen[Any]) -> bool:
+    assert process.poll() is None, "Prometheus ended"
+    return client.get("/-/ready").status_code == 200
 
 
 def openmetrics(series: Iterable[Series]) -> str:

@@ -16,4 +16,4 @@ if [ "$(id -u)" != 0 ]; then
 fi
 $as_root apt-get update -qq
 # Debian starts what it installs; the tests start their own, so a service that cannot start here is no failure.
-DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $missing >/dev/null

@@ -11,12 +11,12 @@ from opsconsole.web.serving import bound, serve, server
 @asynccontextmanager
 async def served(app: Any) -> AsyncIterator[str]:
     """The app's address for as long as the block lasts."""
-    listener = bound("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    task = asyncio.create_task(serve(server(app), listener))
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    with bound("127.0.0.1", 0) as listener:
+        listener.listen(128)  # whoever comes before the server stands in the queue
+        task = asyncio.create_task(serve(server(app), listener))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task

@@ -47,17 +47,17 @@ class Collection:
         self.standing: Standing | None = None
         self.interval = collector.interval(target.deployment)
         self.name = f"collect/{target.name}/{collector.name}"
-        self._deadline = collector.deadline(target.deployment).total_seconds()
+        self.deadline = collector.deadline(target.deployment)
 
     async def step(self, now: datetime) -> None:
         began = self._clock.monotonic()
         samples: list[Sample] = []
         error = ""
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(self.deadline.total_seconds()):
                 samples = await self._collector.collect(now)
         except TimeoutError:
-            error = f"no answer within {self._deadline:g} s"
+            error = f"no answer within {self.deadline.total_seconds():g} s"
         except CollectError as failure:
             error = redacted(str(failure))
             samples = failure.samples if isinstance(failure, PartlyCollected) else []

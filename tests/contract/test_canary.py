@@ -5,7 +5,6 @@ That the whole file runs on real Airflow 2 and 3 is shown in `tests/e2e/`.
 
 import ast
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from opsconsole import content
+from tests.support.postgres import free_port
 
 FILE = Path(content.folder("canary_dags")) / "opsconsole_canary.py"
 
@@ -64,9 +64,11 @@ def far() -> Iterator[Far]:
     with Far() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def found(value: Any) -> Callable[[str], Any]:
@@ -143,7 +145,5 @@ def test_what_is_no_ok_fails_without_showing_the_key(
 
 
 def test_a_console_that_is_not_there_fails_in_one_line(canary: SimpleNamespace) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as once:
-        port = once.getsockname()[1]
     with pytest.raises(RuntimeError, match=r"^127.0.0.1 cannot be pinged: .*refused"):
-        canary.ping(f"http://127.0.0.1:{port}/ping/secret-key/prod-canary", {})
+        canary.ping(f"http://127.0.0.1:{free_port()}/ping/secret-key/prod-canary", {})

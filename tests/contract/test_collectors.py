@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from opsconsole.airflow import Limits, open_http
 from opsconsole.collectors.airflow_outcomes import WINDOWS
 from opsconsole.collectors.airflow_scheduler_port import AirflowSchedulerPort
 from opsconsole.collectors.base import Target
@@ -18,6 +19,7 @@ from opsconsole.db.runs import dag_runs, last_success_ended
 from opsconsole.model import CollectError, Sample
 from tests.support.airflow_api import URL, Answer, CannedAirflow, html, ok, recorded, recorded_health
 from tests.support.clock import NOON, FakeClock
+from tests.support.postgres import free_port
 from tests.support.servers import answering, serving, silent
 
 NOTHING = ok({"dag_runs": [], "task_instances": [], "total_entries": 0})
@@ -42,6 +44,13 @@ def server(generation: int, **more: Answer) -> CannedAirflow:
     return CannedAirflow(generation, answers | more)
 
 
+def patient(runner: Runner) -> Runner:
+    """Its collections have no deadline that a machine could be too slow for."""
+    for one in runner.collections:
+        one.deadline = timedelta(hours=1)
+    return runner
+
+
 class Watched:
     """A runner over one deployment, and what it recorded."""
 
@@ -50,7 +59,7 @@ class Watched:
         self.clock = FakeClock()
         deployment = Deployment.model_validate({"name": "prod", "url": URL, "auth": {"token": "t0ken-text"}, **settings})
         target = Target(deployment, db, self.clock, open_client=lambda _: far_end.client())
-        self.runner = Runner([target], self.samples.extend, self.clock)
+        self.runner = patient(Runner([target], self.samples.extend, self.clock))
 
     async def collect(self, name: str) -> dict[str, float]:
         """Run one collector; its samples by name and labels, without `deployment`."""
@@ -237,18 +246,20 @@ async def test_one_hanging_deployment_does_not_delay_another(db: Database) -> No
         Target(hangs, db, clock, open_client=lambda _: httpx.AsyncClient(transport=httpx.MockTransport(never))),
         Target(works, db, clock, open_client=lambda _: server(3).client()),
     ]
-    runner = Runner(targets, samples.extend, clock)
+    runner = patient(Runner(targets, samples.extend, clock))
     asks = [one for one in runner.collections if not one.name.endswith("/airflow_outcomes")]  # that one asks nothing of Airflow
     stuck = [asyncio.create_task(one.step(NOON)) for one in asks if "/hangs/" in one.name]
-    await asyncio.wait_for(asyncio.gather(*(one.step(NOON) for one in asks if "/works/" in one.name)), 30)
+    await asyncio.wait_for(asyncio.gather(*(one.step(NOON) for one in asks if "/works/" in one.name)), 120)
     assert all(not task.done() for task in stuck)
     assert {one.error for one in runner.standings("works")} == {""}
     for task in stuck:
         task.cancel()
+    await asyncio.gather(*stuck, return_exceptions=True)
 
 
-async def _port_answers(db: Database, port: int, deadline: float = 4) -> tuple[float, str]:
-    target = Target(Deployment(name="prod", url=URL), db, FakeClock())
+async def _port_answers(db: Database, port: int, deadline: float = 60) -> tuple[float, str]:
+    patience = Limits(connect=60, read=60, total=60)
+    target = Target(Deployment(name="prod", url=URL), db, FakeClock(), open_client=lambda one: open_http(one, patience))
     try:
         samples = await AirflowSchedulerPort(target, f"http://127.0.0.1:{port}/health", deadline).collect(NOON)
     finally:
@@ -261,7 +272,7 @@ async def _port_answers(db: Database, port: int, deadline: float = 4) -> tuple[f
 async def test_the_schedulers_port_is_evidence_in_each_of_its_answers(db: Database) -> None:
     async with serving(answering(b"", "200 OK", "text/html")) as port:
         assert await _port_answers(db, port) == (1, "ok")
-    assert await _port_answers(db, port) == (0, "refused")
+    assert await _port_answers(db, free_port()) == (0, "refused")
     async with serving(answering(b"<html>", "503 Service Unavailable", "text/html")) as port:
         assert await _port_answers(db, port) == (0, "unhealthy")
     async with serving(silent) as port:

@@ -16,12 +16,14 @@ LATE = timedelta(minutes=1)
 _PATIENCE = 3.0  # seconds
 
 
-def self_checks(db: Database, store: Store, telemetry: Telemetry, started_at: datetime) -> tuple[SelfCheck, ...]:
+def self_checks(
+    db: Database, store: Store, telemetry: Telemetry, started_at: datetime, patience: float = _PATIENCE
+) -> tuple[SelfCheck, ...]:
     """The database answers, the metrics store keeps up, and the evaluation ticks: that one is vital (`/livez`)."""
 
     async def database(now: datetime) -> str:
         try:
-            async with asyncio.timeout(_PATIENCE), db.read() as session:
+            async with asyncio.timeout(patience), db.read() as session:
                 await session.execute(sa.select(1))
         except (sa.exc.SQLAlchemyError, OSError, TimeoutError) as error:
             return f"does not answer: {type(error).__name__}"

@@ -1,5 +1,7 @@
 """The other far ends: Slack's webhook, Apprise, and the demo's inbox page."""
 
+import socket
+
 import httpx
 import pytest
 
@@ -13,7 +15,7 @@ from tests.support.webhook import hook_at
 
 
 async def tried(**ways: object) -> list[Tried]:
-    async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         receiver = Receiver.model_validate({"name": "r", **ways})
         return await send_test(receiver, http, SystemClock(), "http://console.test")
 
@@ -27,8 +29,11 @@ async def test_slacks_webhook_posts_a_message_of_its_own() -> None:
 
 async def test_apprise_delivers_one_address_a_call_and_says_what_failed() -> None:
     async with hook_at() as hook:
-        address = hook.url.replace("http://", "json://")
-        good, bad, unknown = await tried(apprise=[address, "json://127.0.0.1:9/", "nosuchthing://x"])
+        address = hook.url.replace("http://", "json://") + "?cto=60&rto=60"
+        with socket.socket() as deaf:  # has a port and does not listen
+            deaf.bind(("127.0.0.1", 0))
+            nobody = f"json://127.0.0.1:{deaf.getsockname()[1]}/"
+            good, bad, unknown = await tried(apprise=[address, nobody, "nosuchthing://x"])
     assert (good.delivered, good.answer) == (True, "Apprise: success")
     assert (bad.delivered, bad.answer) == (False, "Apprise could not deliver (failure)")
     assert (unknown.delivered, unknown.answer) == (False, "Apprise does not understand the address")
@@ -36,7 +41,7 @@ async def test_apprise_delivers_one_address_a_call_and_says_what_failed() -> Non
 
 
 async def test_the_inbox_shows_what_slack_and_the_mail_server_received() -> None:
-    async with FarEnds() as ends, httpx.AsyncClient(trust_env=False) as http:
+    async with FarEnds() as ends, httpx.AsyncClient(trust_env=False, timeout=60) as http:
         slack = {"token": ends.slack_token, "channel": "#data-oncall", "api_url": ends.slack_url}
         email = {"to": "oncall@example.com", "from": "ops@example.com", "smarthost": ends.smarthost}
         assert all(one.delivered for one in await tried(slack=slack, email=email))

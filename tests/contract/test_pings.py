@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
+from starlette.types import Message, Receive, Scope, Send
 
 from opsconsole.db import Database, GroupWriter, checks
 from opsconsole.db.checks import Check, Ping
@@ -38,6 +39,7 @@ class Far:
     clock: FakeClock
     app: Starlette
     http: httpx.AsyncClient
+    writer: GroupWriter
     uuid: str = ""
 
     async def check(self) -> Check:
@@ -60,7 +62,7 @@ async def console(db: Database, most_waiting: int = 20_000, *, writes: bool = Tr
     loop = Loops(clock, Telemetry()).consume(writer.queue, writer.commit, name="writer") if writes else asyncio.sleep(3600)
     task = asyncio.create_task(loop)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://console") as http:
-        far = Far(db, clock, app, http)
+        far = Far(db, clock, app, http, writer)
         far.uuid = (await far.check()).uuid
         yield far
     task.cancel()
@@ -198,19 +200,29 @@ async def test_a_full_disk_is_told_as_503(tmp_path: Path) -> None:
 async def test_a_full_queue_is_told_as_503_at_once(db: Database) -> None:
     async with console(db, most_waiting=1, writes=False) as far:
         waiting = asyncio.create_task(far.http.get(f"/ping/{KEY}/canary"))
-        await asyncio.sleep(0)
-        while (answer := await far.http.get(f"/ping/{KEY}/canary")).status_code != 503:
-            pass
-        assert answer.text == "not stored, send it again"
+        await until(far.writer.queue.full)
+        answer = await far.http.get(f"/ping/{KEY}/canary")
+        assert (answer.status_code, answer.text) == (503, "not stored, send it again")
         waiting.cancel()
 
 
 async def test_no_answer_is_given_before_the_ping_is_on_disk(db: Database) -> None:
     async with console(db, writes=False) as far:
         asked = asyncio.create_task(far.http.get(f"/ping/{KEY}/canary"))
-        await asyncio.wait([asked], timeout=0.2)
+        await until(lambda: not far.writer.queue.empty())
+        for _ in range(100):
+            await asyncio.sleep(0)
         assert not asked.done()
-        asked.cancel()
+        assert await far.pings() == []
+        await far.writer.commit([far.writer.queue.get_nowait()])
+        assert (await asked).status_code == 200
+        assert len(await far.pings()) == 1
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(120):
+        while not true():
+            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
@@ -226,20 +238,34 @@ async def served(app: Any) -> AsyncIterator[int]:
 
 
 async def test_over_a_real_socket_five_megabytes_and_head_are_pings(far: Far) -> None:
-    async with served(far.app) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+    async with (
+        served(far.app) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=120) as http,
+    ):
         assert (await http.post(f"/ping/{KEY}/canary", content=b"y" * 5_000_000)).text == "OK"
         assert (await http.head(f"/ping/{far.uuid}")).status_code == 200
     assert [(ping.method, len(ping.body)) for ping in await far.pings()] == [("POST", BODY_LIMIT), ("HEAD", 0)]
 
 
 async def test_a_sender_that_dies_in_mid_body_has_pinged(far: Far) -> None:
-    async with served(far.app) as port:
+    came = asyncio.Event()
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        async def noticed() -> Message:
+            message = await receive()
+            if message.get("body"):
+                came.set()
+            return message
+
+        await far.app(scope, noticed, send)
+
+    async with served(watched) as port:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"POST /ping/{KEY}/canary/fail HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nTraceback".encode())
         await writer.drain()
-        await asyncio.sleep(0.2)
-        writer.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
+            await came.wait()
+            writer.close()
             while not await far.pings():
                 await asyncio.sleep(0.01)
     assert [(ping.kind, ping.body) for ping in await far.pings()] == [("fail", b"Traceback")]

@@ -22,7 +22,7 @@ def telemetry() -> Telemetry:
 async def problems(db: Database, telemetry: Telemetry, after: timedelta) -> dict[str, str]:
     """What is wrong with a console that was started at noon, so long after."""
     store = Store(db, FakeClock(), telemetry, Settings())
-    return {check.name: await check.problem(NOON + after) for check in self_checks(db, store, telemetry, NOON)}
+    return {check.name: await check.problem(NOON + after) for check in self_checks(db, store, telemetry, NOON, patience=60)}
 
 
 async def test_a_console_that_just_started_is_well(db: Database, telemetry: Telemetry) -> None:

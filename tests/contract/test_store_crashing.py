@@ -1,7 +1,6 @@
 """Whatever is written, fails, or ends in between: what was flushed is there afterwards, and nothing that never was."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from tests.contract.test_store import World
 from tests.support.clock import NOON, FakeClock
 from tests.support.databases import opened
 
+ROOT = Path(__file__).parents[2]
 TABLES = (table.series, table.recent, table.chunks, table.store_state, table.sealed_buckets)
 Key = tuple[str, int]
 
@@ -109,7 +109,7 @@ def test_no_story_loses_what_was_flushed(kind: str, request: pytest.FixtureReque
 
     asyncio.run(prepare())
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=max(40, settings().max_examples // 4), suppress_health_check=list(HealthCheck))
     @given(stories)
     @example([("add", 1, 0, 1.0), ("fail", ["after"]), ("flush",), ("flush",), ("crash",), ("check",)])
     @example(
@@ -171,7 +171,7 @@ async def test_a_killed_process_loses_nothing_that_it_had_flushed(tmp_path: Path
     url = f"sqlite:///{tmp_path / 'killed.db'}"
     async with opened(url):
         pass
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True, cwd=os.getcwd())
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert writer.stdout is not None
     said = [int(writer.stdout.readline()) for _ in range(flushes)][-1]
     writer.send_signal(signal.SIGKILL)

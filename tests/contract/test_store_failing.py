@@ -120,7 +120,9 @@ async def test_postgres_connections_that_die_are_replaced(postgres_url: str) -> 
         await world.flush()
         name = sa.make_url(postgres_url).database
         with psycopg.connect(postgres_url.replace("+psycopg", "").rsplit("/", 1)[0] + "/postgres", autocommit=True) as admin:
-            admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
+            # Waits until they have ended: told only, they might answer once more.
+            ended = admin.execute("select pg_terminate_backend(pid, 60000) from pg_stat_activity where datname = %s", [name])
+            assert set(ended.fetchall()) == {(True,)}
         world.clock.tick(1)
         world.add(2.0)
         await world.flush()

@@ -15,9 +15,11 @@ from opsconsole.web.changes import Changes
 from opsconsole.web.serving import bound, serve, server
 from opsconsole.web.settings import AuthSettings, ServerSettings
 from tests.support import scene, web
-from tests.support.browser import QUIET
+from tests.support.browser import PATIENCE, QUIET
 from tests.support.clock import NOON, FakeClock
 from tests.support.databases import opened
+
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass
@@ -61,8 +63,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             standings=lambda name: scene.standings(NOON) if name == "staging" else (),
         )
         serving = asyncio.create_task(serve(server(create_app(console)), listener))
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET, timeout=PATIENCE)
         context = await browser.new_context(viewport={"width": 390, "height": 800})
+        context.set_default_timeout(PATIENCE)
         site = Site(db, f"http://127.0.0.1:{port}", changes, context, serving)
         yield site
         await browser.close()
@@ -110,17 +113,18 @@ async def test_a_legend_stands_below_its_chart_and_stays_when_the_page_refreshes
 async def test_what_changes_appears_without_a_reload(site: Site) -> None:
     page = await site.open("/")
     await expect(page.locator("#live")).to_have_text("live")
-    await page.evaluate("window.untouched = true")
+    noted = "sent => asked.push(sent.detail.requestConfig.triggeringEvent?.type)"
+    await page.evaluate(f"window.asked = []; document.body.addEventListener('htmx:beforeRequest', {noted})")
     row = await scene.alert(site.db, "rules/x", {"alertname": "New", "severity": "high"}, "firing", NOON)
     await scene.incident(site.db, "a new incident", "high", NOON, [row])
     site.changes.publish("alerts")
-    await expect(page.get_by_text("a new incident")).to_be_visible(timeout=4000)
+    await expect(page.get_by_text("a new incident")).to_be_visible()
     await expect(page.locator("#open-count")).to_have_text("5")
-    assert await page.evaluate("window.untouched")
+    await page.wait_for_function("window.asked.includes('sse:change')")  # because it was told, not by looking now and then
 
 
 async def test_a_page_that_lost_its_console_says_so(site: Site) -> None:
     page = await site.open("/")
     await expect(page.locator("#live")).to_have_text("live")
     await site.stop()
-    await expect(page.locator("#live")).to_contain_text("not live since", timeout=10_000)
+    await expect(page.locator("#live")).to_contain_text("not live since")

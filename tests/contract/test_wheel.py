@@ -14,6 +14,8 @@ from tests.support.airflow import eventually
 from tests.support.commands import Done, inherited, opsconsole
 from tests.support.postgres import free_port
 
+pytestmark = pytest.mark.timeout(900)  # what it installs may come from far away
+
 ROOT = Path(__file__).parents[2]
 KEY = "a-key-to-look-with"
 
@@ -110,13 +112,17 @@ def serving(installed: Path, tmp_path: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [installed / "bin" / "opsconsole", "serve", "--listen", f"127.0.0.1:{port}"], cwd=tmp_path, env=inherited(tmp_path)
     )
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    assert process.wait(30) == 0
+    try:
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+        assert process.wait(120) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_it_serves_pages_with_all_that_they_load(serving: str) -> None:
-    with httpx.Client(base_url=serving, trust_env=False, headers={"X-Api-Key": KEY}) as http:
+    with httpx.Client(base_url=serving, trust_env=False, timeout=60, headers={"X-Api-Key": KEY}) as http:
         eventually("ready", lambda: http.get("/readyz").status_code == 200)
         page = http.get("/")
         assert page.status_code == 200

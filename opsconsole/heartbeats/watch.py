@@ -145,12 +145,9 @@ def _summary(check: Check, how: Condition, fail: Ping | None) -> str:
     if how.reason is Reason.OVERRAN and check.last_start_at is not None:
         return f"{check.name} started at {_clock(check.last_start_at)} and did not end within {format_duration(check.grace)}"
     if check.last_ping_at is None:
-        return f"{check.name} has never pinged, {_silence(check.created_at, how)} after it was set up"
-    return f"{check.name} was silent for {_silence(check.last_ping_at, how)}: last ping {_clock(check.last_ping_at)}"
-
-
-def _silence(last: datetime, how: Condition) -> str:
-    return format_duration(timedelta(seconds=round((how.since - last).total_seconds())))
+        waited = format_duration(timedelta(seconds=round((how.since - check.created_at).total_seconds())))
+        return f"{check.name} has never pinged, {waited} after it was set up"
+    return f"{check.name} has sent no ping since {_clock(check.last_ping_at)}"
 
 
 def _description(check: Check) -> str:

@@ -92,10 +92,10 @@ def compose(notification: Notification, public_url: str, steps_of: Callable[[str
         resolved=resolved,
         facts=tuple(_facts(alerts)),
         error=_cut(redacted(_agreed(alert.annotations.get("error", "") for alert in alerts)), 1000),
-        description=_cut(redacted(_first_of(alerts, "description")), 1500) if len(alerts) == 1 else "",
+        description=_description(alerts, resolved),
         lines=tuple(_lines(shown, notification.at)) if len(shown) > 1 else (),
         more=max(0, len(shown) - MOST_ALERTS),
-        steps=() if resolved else tuple(_cut_code(step, 300) for step in steps_of(runbook)),
+        steps=() if resolved else tuple(_cut_step(step, 360) for step in steps_of(runbook)),
         links=tuple(_links(notification.incident_id, speaker, runbook, public_url)),
     )
 
@@ -168,20 +168,29 @@ def _agreed(values: Iterable[str]) -> str:
 
 
 def _lines(alerts: Sequence[Alert], now: datetime) -> Iterable[Line]:
-    """One for each alert; runs are told apart by their ids, since one task fails in several with the same words."""
+    """One for each alert, with what tells it from the others: one task fails in several runs with the same words, and two
+    files do not import for two reasons."""
     runs = {alert.labels.get("run_id", "") for alert in alerts}
+    errors = {alert.annotations.get("error", "") for alert in alerts}
     for alert in alerts[:MOST_ALERTS]:
-        yield _line(alert, alert.labels.get("run_id", "") if len(runs) > 1 else "", now)
+        run = alert.labels.get("run_id", "") if len(runs) > 1 else ""
+        error = " ".join(alert.annotations.get("error", "").split()) if len(errors) > 1 else ""
+        yield _line(alert, [part for part in (_cut(run, 100), _cut(redacted(error), 120)) if part], now)
 
 
-def _line(alert: Alert, run: str, now: datetime) -> Line:
+def _line(alert: Alert, apart: Sequence[str], now: datetime) -> Line:
     return Line(
-        text=_cut(redacted(summary(alert)), 200) + (f" · {_cut(run, 100)}" if run else ""),
+        text=" · ".join([_cut(redacted(summary(alert)), 200), *apart]),
         state=alert.state,
         severity=alert.labels.get("severity", "warning"),
         since=clock_time(alert.active_at, now),
         url=_web(alert.annotations.get("log_url", "") or alert.annotations.get("run_url", "")),
     )
+
+
+def _description(alerts: Sequence[Alert], resolved: bool) -> str:
+    """Of the one alert there is, while it fires: `nothing is being scheduled` would alarm whoever reads of the recovery."""
+    return _cut(redacted(_first_of(alerts, "description")), 1500) if len(alerts) == 1 and not resolved else ""
 
 
 def _links(incident_id: int, speaker: Alert | None, runbook: str, public_url: str) -> Iterable[Link]:
@@ -218,7 +227,10 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
-def _cut_code(text: str, most: int) -> str:
-    """Cut, but never within `code`: half a command is none, and its open backquote would swallow what follows."""
+def _cut_step(text: str, most: int) -> str:
+    """Cut after the last whole item of its list, if it has one, and never within `code`: half a command is none, and its
+    open backquote would swallow what follows."""
     cut = _cut(text, most)
+    if cut != text and " • " in cut:
+        return cut[: cut.rindex(" • ")] + " • …"
     return cut[: cut.rindex("`")].rstrip() + " …" if cut.count("`") % 2 else cut

@@ -170,7 +170,7 @@ def _freshness(limit: timedelta, seen: Seen, now: datetime) -> Judgement:
     first = next((run.due_at for run in seen.runs if run.due_at), None)
     base = seen.newest_success or first
     if base is None or not seen.listed:
-        reason = "no run is known" if seen.listed else "Airflow does not list the Dag"
+        reason = "no run is known" if seen.listed else "the Dag is not in the list that was last read from Airflow"
         return Judgement(Kind.FRESHNESS, SlaState.UNKNOWN, reason)
     what = f"last success at {base:%Y-%m-%d %H:%M:%S} UTC" if seen.newest_success else "no run has ever succeeded"
     if now - base > limit:

@@ -16,6 +16,12 @@ _WORDS = {
     Kind.MAX_START_DELAY: "starts too late",
     Kind.FRESHNESS: "is not fresh",
 }
+_PROMISES = {
+    Kind.DEADLINE: "a run has succeeded by",
+    Kind.MAX_DURATION: "a run takes at most",
+    Kind.MAX_START_DELAY: "a run starts late by at most",
+    Kind.FRESHNESS: "the last success is never older than",
+}
 
 
 class SlaWatch:
@@ -52,7 +58,7 @@ def finding(sla: Sla, one: DagSla, how: Judgement, links: Links | None) -> Findi
     allowed = str(promised) if how.kind is Kind.DEADLINE else format_duration(promised)
     annotations = {
         "summary": f"{one.deployment}: {one.dag_id} {_said(how, allowed)}",
-        "description": f"SLA {sla.name!r} promises {how.kind.value.replace('_', ' ')} {allowed}.",
+        "description": f"SLA {sla.name!r}: {_PROMISES[how.kind]} {allowed}.",
         "owner": ", ".join(one.owners),
         "duration": f"more than {allowed}" if how.kind is Kind.MAX_DURATION else "",
         "run_url": _page(one, how, links),

@@ -63,7 +63,7 @@ async def test_an_overrun_is_told_while_the_run_runs_and_ends_with_it(db: Databa
     assert finding.since == NOON + 45 * MINUTE
     assert dict(finding.annotations) == {
         "summary": "prod: orders_daily runs longer than 45m",
-        "description": "SLA 'orders' promises max duration 45m.",
+        "description": "SLA 'orders': a run takes at most 45m.",
         "owner": "data, ops",
         "duration": "more than 45m",
         "run_url": "http://airflow/dags/orders_daily/runs/r1",

@@ -93,19 +93,30 @@ def test_runs_in_which_the_same_task_failed_are_told_apart_and_share_their_error
     assert message.error == TEXTS["error"]
 
 
-def test_errors_that_differ_are_left_to_the_page() -> None:
-    other = alert(TASK.merged({"run_id": "manual__2"}), error="KeyError: 'region'")
-    assert compose(notification(alert(), other), BASE).error == ""
+def test_errors_that_differ_stand_each_with_its_alert() -> None:
+    other = alert(TASK.merged({"run_id": "manual__2"}), error="KeyError:\n 'region'")
+    message = compose(notification(alert(), other), BASE)
+    assert message.error == ""
+    assert [line.text.split(" · ")[-2:] for line in message.lines] == [
+        ["scheduled__1", TEXTS["error"]],
+        ["manual__2", "KeyError: 'region'"],
+    ]
 
 
 def test_a_step_is_never_cut_within_a_command() -> None:
-    [step] = compose(notification(alert()), BASE, lambda _: ("look " * 55 + "`airflow dags list-runs -d daily_sales`",)).steps
-    assert step == "look " * 55 + "…"
+    [step] = compose(notification(alert()), BASE, lambda _: ("look " * 67 + "`airflow dags list-runs -d daily_sales`",)).steps
+    assert step == "look " * 67 + "…"
+
+
+def test_a_long_list_of_a_step_ends_after_a_whole_item() -> None:
+    text = "See why: • it waits: `airflow pools list` • " + "it failed; " * 30 + "`airflow tasks logs` • it is gone"
+    [step] = compose(notification(alert()), BASE, lambda _: (text,)).steps
+    assert step == "See why: • it waits: `airflow pools list` • …"
 
 
 def test_a_resolved_message_says_how_long_it_lasted_without_the_waiting() -> None:
     ended = replace(
-        alert(),
+        alert(description="Nothing is being loaded."),
         state=AlertState.RESOLVED,
         absent_since=NOON + timedelta(minutes=4),
         resolved_at=NOON + timedelta(minutes=4, seconds=30),
@@ -115,6 +126,7 @@ def test_a_resolved_message_says_how_long_it_lasted_without_the_waiting() -> Non
     assert message.verdict == "Resolved after 4 min: 12:00:00 UTC to 12:04:00 UTC."
     assert message.title.startswith("[RESOLVED]")
     assert message.steps == ()
+    assert (message.description, compose(notification(alert(description="No data.")), BASE).description) == ("", "No data.")
 
 
 def test_a_group_without_a_summary_is_named_by_its_labels() -> None:

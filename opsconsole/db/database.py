@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from opsconsole.db.sqlite import OneVisitDriver
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+_TURNS = 20
+"""How many other consoles may open one new SQLite file at the same moment."""
 
 
 class Database:
@@ -70,14 +74,10 @@ def _sqlite_engine(url: sa.URL, begin: str, pool_size: int) -> AsyncEngine:
     @sa.event.listens_for(engine.sync_engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
+        cursor.execute("PRAGMA busy_timeout=10000")
+        _into_wal(cursor)
         # FULL: an answered ping survives a power cut too; commits are grouped, so the cost is shared.
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "busy_timeout=10000",
-            "temp_store=MEMORY",
-        ):
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -86,6 +86,21 @@ def _sqlite_engine(url: sa.URL, begin: str, pool_size: int) -> AsyncEngine:
         connection.connection.dbapi_connection.begin(begin)
 
     return engine
+
+
+def _into_wal(cursor: Any) -> None:
+    """SQLite makes this change of a new file at once or not at all, whatever its busy_timeout; for a transaction it does wait."""
+    for _ in range(_TURNS):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("COMMIT")
+        else:
+            return
+    raise sqlite3.OperationalError("database is locked")
 
 
 @dataclass(slots=True)

@@ -1,8 +1,11 @@
 """The database rim on SQLite and PostgreSQL: transactions, group commit, time."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -61,7 +64,7 @@ async def test_in_a_group_only_the_guilty_write_fails(db: Database, writer: Grou
 async def test_readers_do_not_wait_for_a_writer(db: Database) -> None:
     async with db.begin() as session:
         await setting("a")(session)
-        assert await asyncio.wait_for(names(db), 5) == set()
+        assert await asyncio.wait_for(names(db), 60) == set()
     assert await names(db) == {"a"}
 
 
@@ -74,6 +77,25 @@ async def test_writers_wait_for_one_another_and_lose_nothing(db: Database) -> No
     assert len(await names(db)) == 20
 
 
+async def test_a_new_file_that_another_is_writing_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        db = Database(f"sqlite:///{path}")
+        asking = asyncio.create_task(_one(db))
+        await asyncio.wait([asking], timeout=0.5)
+        assert not asking.done()
+        other.execute("create table taken (id integer)")
+        other.execute("commit")
+    assert await asking == 1
+    await db.close()
+
+
+async def _one(db: Database) -> object:
+    async with db.begin() as session:
+        return (await session.execute(sa.text("select 1"))).scalar()
+
+
 async def test_a_time_comes_back_to_the_microsecond(db: Database) -> None:
     moment = datetime(2026, 3, 29, 1, 59, 59, 999999, tzinfo=UTC)
     async with db.begin() as session:
@@ -82,15 +104,21 @@ async def test_a_time_comes_back_to_the_microsecond(db: Database) -> None:
 
 
 async def test_work_that_is_cancelled_at_any_moment_leaves_no_transaction_behind(db: Database) -> None:
+    written = asyncio.Event()
+
     async def write() -> None:
         async with db.begin() as session:
             for n in range(3):
                 await setting(f"never {n}")(session)
+            written.set()
             await asyncio.Event().wait()
 
-    for turns in range(60):
+    for turns in [*range(60), None]:
+        written.clear()
         task = asyncio.create_task(write())
-        for _ in range(turns):
+        if turns is None:
+            await written.wait()
+        for _ in range(turns or 0):
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait([task])

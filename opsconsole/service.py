@@ -190,7 +190,9 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
 
         # show
         checks = self_checks(db, store, telemetry, clock.now())
-        console = _console(loaded, db, writer, clock, telemetry, querier, runner, checks, changes, lambda: orders.reload(read))
+        console = _console(
+            loaded, db, writer, clock, telemetry, querier, runner, slas, checks, changes, lambda: orders.reload(read)
+        )
         password = await ensure_admin(db, clock) if config.auth.mode == "password" else None
         web = server(create_app(console))
 
@@ -315,6 +317,7 @@ def _console(
     telemetry: Telemetry,
     querier: Engine,
     runner: Runner,
+    slas: SlaWatch,
     checks: tuple[SelfCheck, ...],
     changes: Changes,
     reload: Callable[[], list[str]],
@@ -336,7 +339,7 @@ def _console(
         runbooks=content.folder("docs/runbooks"),
         checks=checks,
         ping_key=config.heartbeats.ping_key,
-        slas=config.slas,
+        promised=slas.standing,
         reload=reload,
         changes=changes,
         standings=runner.standings,

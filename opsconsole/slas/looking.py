@@ -1,4 +1,4 @@
-"""Looking at the mirror with the SLAs in mind; pages and the watch look alike."""
+"""Looking at the mirror with the SLAs in mind."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -27,14 +27,9 @@ async def look(session: Session, deployment: str, slas: Sequence[Sla], now: date
     return [one for sla in slas for one in _of(sla, seen, now)]
 
 
-async def states(session: Session, slas: Sequence[Sla], now: datetime) -> list[DagSla]:
-    """Every SLA × Dag of every deployment, for a page: unknown where nothing can be told."""
-    found: list[DagSla] = []
-    for deployment in dict.fromkeys(sla.deployment for sla in slas):
-        own = [sla for sla in slas if sla.deployment == deployment]
-        looked = await look(session, deployment, own, now)
-        found += [_unknown(sla, "its runs were not read lately") for sla in own] if looked is None else looked
-    return found
+def untold(slas: Sequence[Sla]) -> list[DagSla]:
+    """The same where nothing can be told."""
+    return [_unknown(sla, "its runs were not read lately") for sla in slas]
 
 
 def _of(sla: Sla, seen: dict[str, Seen], now: datetime) -> list[DagSla]:

@@ -7,7 +7,7 @@ from opsconsole.airflow.links import Links
 from opsconsole.db import Database
 from opsconsole.model import Finding, Labels, Verdict
 from opsconsole.settings import format_duration
-from opsconsole.slas.looking import look
+from opsconsole.slas.looking import STALE_AFTER, look, untold
 from opsconsole.slas.settings import Sla
 from opsconsole.slas.state import DagSla, Judgement, Kind
 
@@ -38,6 +38,7 @@ class SlaWatch:
         """`deployments` are all there are: one that lost its last SLA has nothing wrong any more."""
         self._db, self._take, self._links = db, take, links
         self._slas = {name: [sla for sla in slas if sla.deployment == name] for name in deployments}
+        self._stand: dict[str, tuple[datetime, list[DagSla]]] = {}
 
     async def step(self, now: datetime) -> None:
         for deployment, slas in self._slas.items():
@@ -45,11 +46,20 @@ class SlaWatch:
             if slas:
                 async with self._db.read() as session:
                     looked = await look(session, deployment, slas, now)
+            self._stand[deployment] = now, untold(slas) if looked is None else looked
             if looked is not None:
                 links = self._links(deployment)
                 by_name = {sla.name: sla for sla in slas}
                 found = [finding(by_name[one.sla], one, how, links) for one in looked for how in one.judgements if how.live]
                 await self._take(Verdict(f"slas/{deployment}", now, tuple(found)))
+
+    async def standing(self, now: datetime) -> list[DagSla]:
+        """Every SLA × Dag as the last look found it, for pages: many may be open. Unknown where that is long ago."""
+        found: list[DagSla] = []
+        for deployment, slas in self._slas.items():
+            at, looked = self._stand.get(deployment, (now, untold(slas)))
+            found += untold(slas) if now - at > STALE_AFTER else looked
+        return found
 
 
 def finding(sla: Sla, one: DagSla, how: Judgement, links: Links | None) -> Finding:

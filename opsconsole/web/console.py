@@ -12,7 +12,7 @@ from opsconsole.db import Database, GroupWriter
 from opsconsole.model import Querier
 from opsconsole.rules.groups import AlertingRule, RuleGroup
 from opsconsole.settings import Secret
-from opsconsole.slas.settings import Sla
+from opsconsole.slas.state import DagSla
 from opsconsole.telemetry import Telemetry
 from opsconsole.web.changes import Changes
 from opsconsole.web.settings import AuthSettings, ServerSettings
@@ -43,11 +43,15 @@ def _nothing_collects(deployment: str) -> Sequence[Standing]:
     return ()
 
 
+async def _nothing_promised(now: datetime) -> Sequence[DagSla]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Console:
     """`reload` reads the configuration anew and answers what is wrong with it, or nothing and it is in force.
 
-    `standings` answers how a deployment's collectors fared last, those that have run.
+    `standings` answers how a deployment's collectors fared last, those that have run; `promised` how every SLA stands.
     """
 
     db: Database
@@ -63,7 +67,7 @@ class Console:
     runbooks: Path | None = None
     checks: tuple[SelfCheck, ...] = ()
     ping_key: Secret | None = None
-    slas: tuple[Sla, ...] = ()
+    promised: Callable[[datetime], Awaitable[Sequence[DagSla]]] = _nothing_promised
     reload: Callable[[], list[str]] | None = None
     changes: Changes = field(default_factory=Changes)
     standings: Callable[[str], Sequence[Standing]] = _nothing_collects

@@ -1,8 +1,10 @@
 """The status matrix: deployments by components, the worst first."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 from opsconsole.db import Session, overview
 from opsconsole.model import ComponentStatus, Status, worst
@@ -13,6 +15,8 @@ from opsconsole.web.promises import SlaLine
 from opsconsole.web.readings import Readings, read
 from opsconsole.web.status import API, COMPONENTS, Trouble, Watched
 from opsconsole.web.words import NAMES, age, duration
+
+T = TypeVar("T")
 
 COLUMNS = (*COMPONENTS, API, "canary", "slas")
 HEADINGS = ("Scheduler", "Dag processor", "Triggerer", "Database", "API", "Canary", "SLAs")
@@ -73,9 +77,23 @@ def rows(
     slas: Sequence[SlaLine],
     now: datetime,
 ) -> list[FleetRow]:
-    made = [_row(deployment, found, firing, heartbeats, slas, now) for deployment in deployments]
+    """Everything is told apart by deployment once, so that a fleet costs what it holds and not its square."""
+    troubles = _grouped(firing, lambda one: one.deployment)
+    beats = _grouped(heartbeats, lambda one: one.check.deployment)
+    promised = _grouped(slas, lambda one: one.deployment)
+    made = [
+        _row(one, found, troubles.get(one.name, ()), beats.get(one.name, ()), promised.get(one.name, ()), now)
+        for one in deployments
+    ]
     order = (Status.DOWN, Status.DEGRADED, Status.UNKNOWN, Status.OK)
     return sorted(made, key=lambda row: order.index(row.status))
+
+
+def _grouped(items: Iterable[T], deployment: Callable[[T], str]) -> Mapping[str, Sequence[T]]:
+    groups: dict[str, list[T]] = defaultdict(list)
+    for item in items:
+        groups[deployment(item)].append(item)
+    return groups
 
 
 def _row(
@@ -89,8 +107,8 @@ def _row(
     watched = Watched(deployment.name, deployment.interval, deployment.expected)
     stand = status.statuses(watched, found, firing, now)
     cells = {name: component_cell(stand[name], now) if name in stand else Cell() for name in (*COMPONENTS, API)}
-    cells["canary"] = _canary([line for line in heartbeats if line.check.deployment == deployment.name])
-    cells["slas"] = _slas([line for line in slas if line.deployment == deployment.name])
+    cells["canary"] = _canary(heartbeats)
+    cells["slas"] = _slas(slas)
     known = [cell.status for cell in cells.values() if cell.status is not None]
     version = found.label(deployment.name, "airflow_info", "version")
     return FleetRow(deployment, version, cells, stand, worst(*known), found.why.get(deployment.name, ""))

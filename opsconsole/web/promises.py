@@ -1,13 +1,9 @@
 """SLAs as pages show them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
-from opsconsole.db import Session
 from opsconsole.model import Status
-from opsconsole.slas.looking import states
-from opsconsole.slas.settings import Sla
 from opsconsole.slas.state import DagSla, SlaState
 
 _STATUS = {
@@ -36,12 +32,9 @@ class SlaLine:
         return _STATUS[self.state]
 
 
-async def read(session: Session, slas: Sequence[Sla], now: datetime) -> list[SlaLine]:
-    """Every SLA × Dag, the worst first."""
-    return ordered([_line(one) for one in await states(session, slas, now)]) if slas else []
-
-
-def ordered(lines: Sequence[SlaLine]) -> list[SlaLine]:
+def ordered(standing: Iterable[DagSla]) -> list[SlaLine]:
+    """The worst first."""
+    lines = [_line(one) for one in standing]
     return sorted(lines, key=lambda line: (_RANK.index(line.state), line.name, line.deployment, line.dag_id))
 
 

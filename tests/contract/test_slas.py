@@ -8,7 +8,6 @@ import pytest
 from opsconsole.airflow.links import Links
 from opsconsole.db import Database
 from opsconsole.model import Finding, Verdict
-from opsconsole.slas.looking import states
 from opsconsole.slas.settings import Sla
 from opsconsole.slas.state import SlaState
 from opsconsole.slas.watch import SlaWatch
@@ -71,8 +70,7 @@ async def test_an_overrun_is_told_while_the_run_runs_and_ends_with_it(db: Databa
     }
     await mirror.run("orders_daily", "r1", "success", NOON, end_at=NOON + 50 * MINUTE)
     assert await far.at(NOON + 47 * MINUTE) == []
-    async with db.read() as session:
-        [one] = await states(session, [sla(max_duration="45m")], NOON + 47 * MINUTE)
+    [one] = await far.watch.standing(NOON + 47 * MINUTE)
     assert (one.dag_id, one.state, one.reason) == ("orders_daily", SlaState.MISSED, "the last run took 50m, 45m is allowed")
 
 
@@ -99,8 +97,17 @@ async def test_a_stale_mirror_gives_no_verdict_and_its_states_are_unknown(db: Da
     far.verdicts.clear()
     await far.watch.step(NOON + 3 * MINUTE)
     assert far.verdicts == []
-    async with db.read() as session:
-        assert [one.state for one in await states(session, [promised], NOON + 3 * MINUTE)] == [SlaState.UNKNOWN]
+    assert [one.state for one in await far.watch.standing(NOON + 3 * MINUTE)] == [SlaState.UNKNOWN]
+
+
+async def test_a_look_of_long_ago_says_nothing_of_now(db: Database, mirror: Mirror) -> None:
+    far = Watched(db, sla(max_duration="45m"))
+    assert [one.state for one in await far.watch.standing(NOON)] == [SlaState.UNKNOWN]
+    await mirror.run("orders_daily", "r1", "running", NOON - HOUR)
+    await mirror.polled(NOON)
+    await far.at(NOON)
+    assert [one.state for one in await far.watch.standing(NOON + MINUTE)] == [SlaState.MISSED]
+    assert [one.state for one in await far.watch.standing(NOON + 3 * MINUTE)] == [SlaState.UNKNOWN]
 
 
 async def test_an_old_success_of_long_ago_counts_for_freshness(db: Database, mirror: Mirror) -> None:
@@ -117,10 +124,9 @@ async def test_a_paused_dag_and_globs_that_fit_nothing_are_unknown(db: Database,
     await mirror.dag("orders_daily", paused=True)
     await mirror.run("orders_daily", "r1", "running", NOON - DAY)
     slas = [sla(max_duration="45m"), sla(name="none", dags=["nowhere"], freshness="1h")]
-    assert await Watched(db, *slas).at(NOON) == []
-    async with db.read() as session:
-        looked = await states(session, slas, NOON)
-    assert [(one.dag_id, one.state, one.reason) for one in looked] == [
+    far = Watched(db, *slas)
+    assert await far.at(NOON) == []
+    assert [(one.dag_id, one.state, one.reason) for one in await far.watch.standing(NOON)] == [
         ("orders_daily", SlaState.UNKNOWN, "the Dag is paused"),
         ("", SlaState.UNKNOWN, "no Dag fits nowhere"),
     ]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -10,9 +11,11 @@ from starlette.types import ASGIApp
 
 from opsconsole.dashboards.loading import Dashboard, Panel, PanelQuery, Thresholds
 from opsconsole.db import Database, GroupWriter, accounts
-from opsconsole.model import Sample
+from opsconsole.model import Sample, Verdict
 from opsconsole.promql.engine import Engine
 from opsconsole.rules.groups import AlertingRule, RuleGroup
+from opsconsole.slas.state import DagSla
+from opsconsole.slas.watch import SlaWatch
 from opsconsole.telemetry import Telemetry
 from opsconsole.web.app import create_app
 from opsconsole.web.console import Console
@@ -64,10 +67,21 @@ def console(db: Database, clock: FakeClock, samples: Sequence[Sample] = (), **va
         "deployments": scene.DEPLOYMENTS,
         "dashboards": (SCHEDULER,),
         "rules": RULES,
-        "slas": scene.SLAS,
         "querier": Engine(of_samples(samples), clock),
     }
+    slas, names = values.pop("slas", scene.SLAS), [one.name for one in values.get("deployments", scene.DEPLOYMENTS)]
+    watch = SlaWatch(db, slas, names, _not_told, lambda deployment: None)
+
+    async def promised(now: datetime) -> Sequence[DagSla]:
+        await watch.step(now)
+        return await watch.standing(now)
+
+    plain["promised"] = promised
     return Console(db=db, writer=GroupWriter(db), clock=clock, telemetry=Telemetry(), **plain | values)
+
+
+async def _not_told(verdict: Verdict) -> None:
+    """Nobody is alerted here."""
 
 
 def application(console: Console) -> ASGIApp:

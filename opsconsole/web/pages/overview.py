@@ -67,7 +67,7 @@ async def overview_context(console: Console, now: datetime) -> OverviewContext:
         open_count = await overview.count_open_incidents(session)
         heartbeats = await beats.read(session, now, await checks.last_away(session))
         failures = await overview.newest_alerts(session, "failures/", _MOST_FAILURES)
-        slas = await promises.read(session, console.slas, now)
+    slas = promises.ordered(await console.promised(now))
     rows = fleet.rows(console.deployments, found, firing, heartbeats, slas, now)
     return OverviewContext(
         verdict.fleet(rows, incidents, open_count, now),
@@ -92,7 +92,7 @@ async def deployment_context(console: Console, deployment: Deployment, now: date
         recent = await overview.closed_incidents(session, 5, deployment=deployment.name)
         heartbeats = await beats.read(session, now, await checks.last_away(session))
         failures = await overview.newest_alerts(session, "failures/", _MOST_FAILURES, deployment.name)
-        slas = [line for line in await promises.read(session, console.slas, now) if line.deployment == deployment.name]
+    slas = promises.ordered(one for one in await console.promised(now) if one.deployment == deployment.name)
     [row] = fleet.rows([deployment], found, firing, heartbeats, slas, now)
     return DeploymentContext(
         verdict.fleet([row], incidents, len(incidents), now),

@@ -16,17 +16,19 @@ from opsconsole.web.templating import Frame, Show
 from opsconsole.web.verdict import Sentence
 from opsconsole.web.words import count
 
+_MOST_LINES = 1000
+
 
 @dataclass(frozen=True)
 class SlasContext:
     verdict: Sentence
     lines: Sequence[SlaLine]
+    count: int
 
 
 async def slas_context(console: Console, now: datetime) -> SlasContext:
-    async with console.db.read() as session:
-        lines = await promises.read(session, console.slas, now)
-    return SlasContext(sentence(lines), lines)
+    lines = promises.ordered(await console.promised(now))
+    return SlasContext(sentence(lines), lines[:_MOST_LINES], len(lines))
 
 
 def sentence(lines: Sequence[SlaLine]) -> Sentence:

@@ -19,6 +19,8 @@ from opsconsole.model import Labels, QueryResult, Row, Status
 MOST_SERIES = 40
 _MOST_NAMED = 16
 _COLOURS = 8
+_MEANT = {"failed": "down", "success": "ok"}
+"""Series whose names say how to feel about them wear the colour of that state."""
 _LABEL = re.compile(r"\{\{\s*\.?(\w+)\s*\}\}")
 _SPANS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
 # Nobody reads 500m as a half: prefixes only from a million on (Plotly's `minexponent` hides the smaller ones).
@@ -63,7 +65,8 @@ def window(end: datetime, length: timedelta, points: int = 240) -> Window:
 
 
 def figure(panel: Panel, results: Sequence[QueryResult], span: Window) -> dict[str, Any]:
-    """`data` and `layout` as Plotly takes them, `legend`: names to show, and `note`: what the reader should know besides.
+    """`data` and `layout` as Plotly takes them, `legend`: names to show, `keys`: the names of their colours, and `note`:
+    what the reader should know besides.
 
     The page writes the legend below the chart: inside, Plotly lays it over the dates of a narrow chart.
     """
@@ -79,7 +82,8 @@ def figure(panel: Panel, results: Sequence[QueryResult], span: Window) -> dict[s
         note = "no data in this range"
     limits = None if panel.show == "bar" else _limits([row for _, row in shown], panel.thresholds)
     names = [name for name, _ in shown] if 1 < len(shown) <= _MOST_NAMED else []
-    return {"data": traces, "layout": _layout(panel, span, limits, len(shown)), "legend": names, "note": note}
+    keys = [_key(name, index) for index, name in enumerate(names)]
+    return {"data": traces, "layout": _layout(panel, span, limits, len(shown)), "legend": names, "keys": keys, "note": note}
 
 
 def items(panel: Panel, results: Sequence[QueryResult]) -> list[Item]:
@@ -135,7 +139,7 @@ def _trace(panel: Panel, name: str, row: Row, index: int, step: timedelta) -> di
     x, y = _with_gaps(row, step)
     if panel.unit == "timestamp":
         y = [None if value is None else value * 1000 for value in y]
-    colour = f"var(--c{index % _COLOURS + 1})"
+    colour = f"var(--{_key(name, index)})"
     trace: dict[str, Any] = {"name": name, "x": x, "y": y}
     if panel.unit in ("", "count", "ratio"):
         trace["hovertemplate"] = "%{y}"
@@ -143,6 +147,10 @@ def _trace(panel: Panel, name: str, row: Row, index: int, step: timedelta) -> di
         return trace | {"type": "bar", "marker": {"color": colour}}
     lone = len(row.timestamps) == 1
     return trace | {"type": "scatter", "mode": "markers" if lone else "lines", "line": {"color": colour, "width": 1.6}}
+
+
+def _key(name: str, index: int) -> str:
+    return _MEANT.get(name, f"c{index % _COLOURS + 1}")
 
 
 def _with_gaps(row: Row, step: timedelta) -> tuple[list[int], list[float | None]]:
@@ -182,6 +190,8 @@ def _layout(panel: Panel, span: Window, limits: tuple[float, float] | None, seri
     value_axis = axis | _AXES.get(panel.unit, {})
     if limits is not None and panel.unit != "timestamp":
         value_axis["range"] = list(limits)
+    elif panel.show == "bar":
+        value_axis["rangemode"] = "nonnegative"
     return {
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",

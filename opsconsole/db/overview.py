@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +17,10 @@ from opsconsole.db.outbox import attempts, outbox
 
 @dataclass(frozen=True, slots=True)
 class IncidentRow:
-    """An incident as lists show it: with how many of its alerts fire, and how its messages fare."""
+    """An incident as lists show it: with how many of its alerts fire, and how its messages fare.
+
+    `ended_at` is when the last of its findings was first missing; it closes later, when that has lasted.
+    """
 
     id: int
     title: str
@@ -28,11 +31,17 @@ class IncidentRow:
     closed_at: datetime | None
     acknowledged_at: datetime | None
     acknowledged_by: str | None
+    ended_at: datetime | None
     firing: int
     alerts: int
     sent: int
     owed: int
     failed: int
+
+    def lasted(self, now: datetime) -> timedelta:
+        """From the first sign to the end, as its messages say it."""
+        end = now if self.closed_at is None else self.ended_at or self.closed_at
+        return max(end - self.opened_at, timedelta(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ class DeliveryRow:
 
 def _incidents() -> sa.Select[Any]:
     """Counts are looked up for the incidents shown only, so that a long history costs nothing."""
-    own = list(IncidentRow.__dataclass_fields__)[:-5]
+    own = list(IncidentRow.__dataclass_fields__)[:-6]
     firing = sa.func.sum(sa.case((alerts.c.state == "firing", 1), else_=0))
     linked = (
         sa.select(sa.func.coalesce(firing, 0))
@@ -93,6 +102,7 @@ def _incidents() -> sa.Select[Any]:
     owed = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.incident_id == incidents.c.id)
     return sa.select(
         *(incidents.c[name] for name in own),
+        linked.with_only_columns(sa.func.max(sa.func.coalesce(alerts.c.absent_since, alerts.c.resolved_at))).scalar_subquery(),
         linked.scalar_subquery(),
         linked.with_only_columns(sa.func.count()).scalar_subquery(),
         *(owed.where(outbox.c.state == state).scalar_subquery() for state in ("sent", "owed", "failed")),

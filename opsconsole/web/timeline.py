@@ -35,8 +35,8 @@ def timeline(
     if incident.acknowledged_at:
         events.append(Event(incident.acknowledged_at, f"acknowledged by {incident.acknowledged_by}"))
     if incident.closed_at:
-        lasted = duration(incident.closed_at - incident.opened_at)
-        events.append(Event(incident.closed_at, f"incident closed after {lasted}", "ok"))
+        lasted = duration(incident.lasted(incident.closed_at))
+        events.append(Event(incident.closed_at, f"incident closed; it lasted {lasted}", "ok"))
     return sorted(events, key=lambda event: event.at)
 
 
@@ -53,7 +53,7 @@ def _changed(group: Sequence[TransitionRow]) -> Event:
     who = ", ".join(names[:_MOST_ALIKE]) if len(group) <= _MOST_ALIKE else count(len(group), "alert")
     did = {"pending": "noticed", "firing": "fired", "resolved": "resolved", None: "went away before it fired"}
     kind = {"firing": "down", "resolved": "ok"}.get(first.after or "", "plain")
-    return Event(first.at, f"{who} {did.get(first.after, first.after)}", kind, first.reason)
+    return Event(first.at, f"{who} {did.get(first.after, first.after)}", kind, first.reason if first.reason != "found" else "")
 
 
 def _name(change: TransitionRow) -> str:

@@ -107,8 +107,7 @@ async def incident_context(console: Console, incident: IncidentRow, now: datetim
 
 def facts(incident: IncidentRow, leading: AlertRow | None, console: Console, now: datetime) -> list[Fact]:
     """What a reader needs to act, in a fixed order; what is not known is left out."""
-    end = incident.closed_at or now
-    how_long = f"{'lasted' if incident.closed_at else 'for'} {duration(end - incident.opened_at)}"
+    how_long = f"{'lasted' if incident.closed_at else 'for'} {duration(incident.lasted(now))}"
     lasted = f"{incident.opened_at:%d %b %H:%M:%S} UTC, {how_long}"
     found = [Fact("Since", lasted)]
     if incident.acknowledged_at:
@@ -136,7 +135,7 @@ def _value(value: float) -> str:
     """A rule's value; what can only be a point in time is shown as one."""
     if _TIMESTAMPS[0] <= value < _TIMESTAMPS[1]:
         return f"{datetime.fromtimestamp(value, UTC):%d %b %H:%M:%S} UTC"
-    return f"{value:g}"
+    return f"{round(value, 3):g}"
 
 
 async def signal_figure(console: Console, expr: str, labels: Labels, incident: IncidentRow, now: datetime) -> dict[str, object]:

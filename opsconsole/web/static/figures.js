@@ -48,7 +48,7 @@
     legend.hidden = names.length === 0;
     legend.replaceChildren(...names.map((text, index) => {
       const item = document.createElement("li");
-      item.className = `c${index % 8 + 1}`;
+      item.className = figure.keys[index];
       item.textContent = text;
       return item;
     }));

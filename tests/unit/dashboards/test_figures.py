@@ -88,6 +88,16 @@ def test_a_few_series_are_named_below_the_chart_and_never_inside_it(series: int,
     assert made["layout"]["showlegend"] is False
 
 
+def test_failed_and_success_wear_the_colours_of_their_states_in_chart_and_legend() -> None:
+    made = figure(panel(show="bar"), matrix(row(1, x="failed"), row(2, x="success"), row(3, x="other")), SPAN)
+    assert made["keys"] == ["down", "ok", "c3"]
+    assert [trace["marker"]["color"] for trace in made["data"]] == ["var(--down)", "var(--ok)", "var(--c3)"]
+
+
+def test_bars_of_nothing_stand_on_the_ground() -> None:
+    assert figure(panel(show="bar"), matrix(row(0, 0)), SPAN)["layout"]["yaxis"]["rangemode"] == "nonnegative"
+
+
 def test_legends_name_series() -> None:
     labels = Labels(__name__="m", deployment="prod", pool="default", state="open")
     assert legend(PanelQuery("q", "{{pool}} is {{ state }}{{nope}}"), labels) == "default is open"

@@ -37,7 +37,7 @@ def test_the_story_is_told_in_order_with_reasons_and_answers() -> None:
         ("oncall/slack: not delivered, will be tried again", "failed", "HTTP 500"),
         ("oncall/slack: message sent (250 ms)", "sent", ""),
         ("AirflowSchedulerDown · scheduler resolved", "ok", "no longer found"),
-        ("incident closed after 10 min 1 s", "ok", ""),
+        ("incident closed; it lasted 10 min 1 s", "ok", ""),
     ]
 
 

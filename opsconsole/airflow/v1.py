@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from opsconsole.airflow.errors import Refused
 from opsconsole.airflow.fields import moment, names, words
 from opsconsole.airflow.nouns import Job
 from opsconsole.airflow.rest import RestAirflow
@@ -16,6 +17,14 @@ class AirflowV1(RestAirflow):
     health_path = "/health"
     tasks_page = 1000  # taskInstances cannot be ordered, so a page must hold the whole answer; it is not clamped as others are
     dags_filter = (("only_active", "true"),)
+
+    async def executor(self) -> str | None:
+        try:
+            return await self._client.get("/config/section/core/option/executor", (), _option)
+        except Refused as error:
+            if error.status in (403, 404):
+                return None
+            raise
 
     async def jobs(self) -> list[Job]:
         return []
@@ -45,6 +54,10 @@ class AirflowV1(RestAirflow):
             start_at=moment(item["start_date"]),
             end_at=moment(item["end_date"]),
         )
+
+
+def _option(body: Any) -> str:
+    return words(body["sections"][0]["options"][0]["value"])
 
 
 def _schedule(item: Any) -> str:

@@ -17,6 +17,9 @@ class AirflowV2(RestAirflow):
     tasks_order = (("order_by", "id"),)
     dags_filter = (("exclude_stale", "true"),)
 
+    async def executor(self) -> str | None:
+        return None
+
     async def jobs(self) -> list[Job]:
         parameters = (("job_state", "running"), ("order_by", "-latest_heartbeat"))
         jobs = await self._client.all("/jobs", "jobs", parameters, _job)

@@ -96,6 +96,8 @@ class Target:
         self._airflow: Airflow | None = None
         self._refusal: tuple[float, CollectError] | None = None
         self._lock = asyncio.Lock()
+        self.executor: str | None = None
+        """The executor's name, where it is known."""
 
     @property
     def name(self) -> str:

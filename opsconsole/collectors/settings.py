@@ -45,7 +45,10 @@ class Component(Settings):
 
 
 class Scheduler(Component):
+    """`sequential` tells whether an Airflow 2 uses SequentialExecutor, where it does not tell itself."""
+
     health_url: HttpUrl | None = None
+    sequential: bool | None = None
 
 
 class Components(Settings):

@@ -20,6 +20,7 @@ NEWEST = (
     "airflow_component_replicas",
     "airflow_component_replicas_lost",
     "airflow_scheduler_port_up",
+    "airflow_scheduler_busy",
     "airflow_api_up",
     "airflow_api_response_seconds",
     "airflow_info",

@@ -84,6 +84,8 @@ def _never_seen(status: ComponentStatus, asked: datetime | None, why: str, now: 
 def _judged(status: ComponentStatus, up: float, readings: Readings) -> ComponentStatus:
     if up <= 0:
         return replace(status, status=Status.DOWN)
+    if status.component == "scheduler" and readings.one(status.deployment, "airflow_scheduler_busy"):
+        return replace(status, status=Status.OK, detail="busy with a task")
     ports = [value for _, value in readings.all(status.deployment, "airflow_scheduler_port_up")]
     if status.component == "scheduler" and ports and min(ports) <= 0:
         bad = sum(value <= 0 for value in ports)

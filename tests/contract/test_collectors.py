@@ -219,6 +219,52 @@ async def test_an_airflow_that_was_upgraded_is_spoken_to_in_its_new_way(db: Data
     assert (await watched.collect("airflow_version"))['airflow_info{generation="3", version="3.3.2"}'] == 1
 
 
+EXECUTOR = "/config/section/core/option/executor"
+
+
+def told_executor(name: str) -> httpx.Response:
+    return ok({"sections": [{"name": "core", "options": [{"key": "executor", "value": name}]}]})
+
+
+async def test_the_executor_of_an_airflow_2_is_asked_anew_but_not_of_one_that_does_not_tell(db: Database) -> None:
+    far_end = server(2, **{EXECUTOR: told_executor("SequentialExecutor")})
+    watched = Watched(db, far_end)
+    assert 'airflow_executor_info{executor="SequentialExecutor"}' in await watched.collect("airflow_version")
+    far_end.answers[EXECUTOR] = told_executor("LocalExecutor")
+    assert 'airflow_executor_info{executor="LocalExecutor"}' in await watched.collect("airflow_version")
+    far_end.answers[EXECUTOR] = httpx.Response(403, json={"detail": "Your Airflow administrator chose not to expose it."})
+    for _ in range(3):
+        await watched.collect("airflow_version")
+    assert len([path for path in far_end.asked if EXECUTOR in path]) == 3
+    assert watched.error("airflow_version") == ""
+
+
+async def late_scheduler(db: Database, running: int, **settings: Any) -> dict[str, float]:
+    """What is told of a 2.x whose scheduler has given no heartbeat for 40 s, with as many tasks running."""
+    beat = (NOON - timedelta(seconds=40)).isoformat()
+    body = {
+        "metadatabase": {"status": "healthy"},
+        "scheduler": {"status": "unhealthy", "latest_scheduler_heartbeat": beat},
+    }
+    tasks = ok({"task_instances": [], "total_entries": running})
+    watched = Watched(db, server(2, **{"/health": ok(body), "/dags/~/dagRuns/~/taskInstances": tasks}), **settings)
+    await watched.collect("airflow_version")
+    return await watched.collect("airflow_health")
+
+
+@pytest.mark.parametrize("running", [1, 0])
+async def test_a_late_scheduler_is_busy_where_it_runs_the_tasks_itself_and_one_runs(db: Database, running: int) -> None:
+    said = await late_scheduler(db, running, components={"scheduler": {"sequential": True}})
+    assert said['airflow_component_up{component="scheduler"}'] == running
+    assert said["airflow_scheduler_busy{}"] == running
+
+
+async def test_a_late_scheduler_of_another_executor_is_down_whatever_runs(db: Database) -> None:
+    said = await late_scheduler(db, running=1)
+    assert said['airflow_component_up{component="scheduler"}'] == 0
+    assert "airflow_scheduler_busy{}" not in said
+
+
 async def test_an_airflow_an_hour_ahead_is_seen_as_it_is(db: Database) -> None:
     body = {
         "metadatabase": {"status": "healthy"},

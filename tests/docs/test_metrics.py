@@ -41,6 +41,7 @@ def _canned(generation: int) -> CannedAirflow:
         "/health" if generation == 2 else "/monitor/health": ok(
             recorded_health(generation, "healthy"), Date="Sun, 01 Mar 2026 12:00:00 GMT"
         ),
+        "/config/section/core/option/executor": ok({"sections": [{"options": [{"value": "SequentialExecutor"}]}]}),
         "/pools": ok(recorded(generation, "pools")),
         "/importErrors": ok(recorded(generation, "importerrors")),
         "/dags": listed("dags", "dags"),
@@ -51,7 +52,7 @@ def _canned(generation: int) -> CannedAirflow:
 
 
 async def _collected(db: Database, generation: int, clock: Clock) -> list[Sample]:
-    """What every collector says of one deployment; Dags first, since runs are counted for each."""
+    """What every collector says of one deployment; first Dags, since runs are counted for each, and the executor."""
     far_end, said = _canned(generation), list[Sample]()
     settings = {"name": "prod", "url": URL, "auth": {"token": "t0ken-text"}, "components": {"scheduler": {"expected": 2}}}
     target = Target(Deployment.model_validate(settings), db, clock, open_client=lambda _: far_end.client())
@@ -59,7 +60,7 @@ async def _collected(db: Database, generation: int, clock: Clock) -> list[Sample
         failed = {"deployment": "prod", "dag_id": "d", "run_id": "r", "state": "failed", "run_type": "manual"}
         await session.execute(dag_runs.insert().values(**failed, end_at=clock.now(), seen_at=clock.now()))
     runner = Runner([target], said.extend, clock)
-    for one in sorted(runner.collections, key=lambda one: not one.name.endswith("/airflow_dags")):
+    for one in sorted(runner.collections, key=lambda one: not one.name.endswith(("/airflow_dags", "/airflow_version"))):
         await one.step(clock.now())
     assert {one.error for one in runner.standings()} == {""}
     port = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200)))

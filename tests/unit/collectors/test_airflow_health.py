@@ -32,6 +32,14 @@ def test_a_component_that_ended_is_down_with_its_last_heartbeat() -> None:
     assert judged.beats == {"triggerer": after(-40)}
 
 
+def test_a_scheduler_that_is_busy_is_up_but_not_while_an_outage_puts_its_heartbeat_in_doubt() -> None:
+    late = answer(scheduler=("unhealthy", after(-40)))
+    assert judge(late, Seen(), NOON).up["scheduler"] is False
+    assert judge(late, Seen(), NOON, ["scheduler"]).up["scheduler"] is True
+    seen = judge(answer("unhealthy", scheduler=("unhealthy", None)), Seen(), after(-20)).seen
+    assert judge(late, seen, NOON, ["scheduler"]).up["scheduler"] is False
+
+
 def test_a_component_that_never_existed_stays_away_while_the_database_is_down() -> None:
     seen = judge(answer(scheduler=("healthy", after(-3)), dag_processor=(None, None)), Seen(), NOON).seen
     down = answer("unhealthy", scheduler=("unhealthy", None), dag_processor=("unhealthy", None))

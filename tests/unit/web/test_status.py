@@ -118,6 +118,11 @@ def test_the_schedulers_own_port_counts() -> None:
     assert judge(*up(1), reading("airflow_scheduler_port_up", 0, instance="a:8974"))["scheduler"].status is Status.DOWN
 
 
+def test_a_scheduler_that_runs_a_task_itself_is_busy_whatever_its_port_says() -> None:
+    found = judge(*up(1), reading("airflow_scheduler_port_up", 0, instance="a:8974"), reading("airflow_scheduler_busy", 1))
+    assert (found["scheduler"].status, found["scheduler"].detail) == (Status.OK, "busy with a task")
+
+
 def test_an_api_that_does_not_answer_is_down_while_the_rest_is_unknown() -> None:
     found = judge(*up(1, asked=60), reading("airflow_api_up", 0), reading(ASKED_AT, ago(3)))
     assert found["api"].status is Status.DOWN

@@ -70,15 +70,15 @@ def _refuse_number(value: Any, kind: type, wanted: str) -> Any:
 
 
 def _text(value: Any) -> Any:
-    if isinstance(value, bool):
-        return str(value).lower()
+    if value is None or isinstance(value, bool):
+        return "" if value is None else str(value).lower()
     return str(value) if isinstance(value, int | float) else value
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=str | Literal[0])]
 Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str | int)]
 Text = Annotated[str, BeforeValidator(_text)]
-"""A text that may be written as YAML's bare numbers and booleans, as Go's programs read their files."""
+"""A text that may be written as YAML's bare numbers, booleans or nothing, as Go's programs read their files."""
 Secret = SecretStr
 """A text that is never shown; a key `x` of this kind may be given as `x_file`, the name of a file that holds it."""
 

@@ -22,11 +22,13 @@ from opsconsole.rules import loading, notation
 from opsconsole.rules.evaluation import GroupEvaluator
 from opsconsole.rules.groups import RuleGroup
 from opsconsole.rules.memory import MemorySource
-from opsconsole.settings import Duration, Settings, Text
+from opsconsole.settings import Duration, Settings, Text, format_duration
 from opsconsole.telemetry import Telemetry
 
 _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
+_Shown = list[tuple[Labels, Any]]
+"""Alerts with their annotations, or samples with their values."""
 
 
 def _float(value: Any) -> Any:
@@ -200,7 +202,7 @@ class _Case:
             for alert in test.exp_alerts or ()
         ]
         found = [(finding.labels, dict(finding.annotations)) for finding in self._alerts.firing(test.alertname)]
-        self._compare(("alert_rule_test", index), f"{test.alertname} at {test.eval_time}", _sorted(expected), _sorted(found))
+        self._compare(("alert_rule_test", index), test.alertname, test.eval_time, expected, found)
 
     async def _check_expr(self, index: int, test: _ExprTest) -> None:
         place: documents.Place = ("promql_expr_test", index)
@@ -211,20 +213,21 @@ class _Case:
             return
         expected = [(notation.series(sample.labels), _comparable(sample.value)) for sample in test.exp_samples or ()]
         found = [(point.labels, _comparable(point.value)) for point in result.points]
-        self._compare(place, f"{test.expr} at {test.eval_time}", _sorted(expected), _sorted(found))
+        self._compare(place, test.expr, test.eval_time, expected, found)
 
-    def _compare(self, place: documents.Place, what: str, expected: list[Any], found: list[Any]) -> None:
+    def _compare(self, place: documents.Place, what: str, at: timedelta, expected: _Shown, found: _Shown) -> None:
+        expected, found = _sorted(expected), _sorted(found)
         if expected == found:
             self._held += 1
         else:
-            self._fail(place, f"{what}: expected {expected}, found {found}")
+            self._fail(place, f"{what} at {format_duration(at)}: expected {expected}, found {found}")
 
     def _fail(self, place: documents.Place, message: str) -> None:
         name = f"{self._test.name}: " if self._test.name else ""
         self._problems.append(self._document.problem((*self._place, *place), name + message))
 
 
-def _sorted(items: list[tuple[Labels, Any]]) -> list[tuple[Labels, Any]]:
+def _sorted(items: _Shown) -> _Shown:
     return sorted(items, key=lambda item: (item[0].pairs, str(item[1])))
 
 

@@ -116,3 +116,10 @@ def test_a_file_that_is_not_there_is_told_and_an_empty_glob_is_not(tmp_path: Pat
 
 def test_an_empty_file_has_no_groups() -> None:
     assert loading.parse(documents.parse("", "rules.yaml"), "rules") == []
+
+
+def test_a_text_left_empty_is_an_empty_text_as_in_prometheus() -> None:
+    (group,) = loading.parse(documents.parse(rule("{alert: a, expr: up, annotations: {summary: }}"), "rules.yaml"), "rules")
+    assert isinstance(group.rules[0], AlertingRule)
+    assert group.rules[0].annotations.keys() == {"summary"}
+    assert problems(rule("{alert: a, expr: }")) == ["rules.yaml:4: expr is missing"]

@@ -59,9 +59,9 @@ def test_what_does_not_hold_is_told_with_what_was_found(tmp_path: Path) -> None:
     outcome = run(tmp_path, TESTS.replace("summary: a down", "summary: b down").replace("value: 1}", "value: 2}"))
     assert outcome.held == 3
     assert [problem.split(": expected ")[0].rpartition("/")[2] for problem in outcome.problems] == [
-        "tests.yaml:12: a target goes and comes: Down at 0:07:30",
-        "tests.yaml:15: a target goes and comes: Down at 0:12:00",
-        "tests.yaml:20: a target goes and comes: job:up at 0:03:00",
+        "tests.yaml:12: a target goes and comes: Down at 7m30s",
+        "tests.yaml:15: a target goes and comes: Down at 12m",
+        "tests.yaml:20: a target goes and comes: job:up at 3m",
     ]
     assert "'summary': 'a down'" in outcome.problems[0]
 

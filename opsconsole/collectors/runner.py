@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,15 +10,13 @@ from opsconsole.clock import Clock
 from opsconsole.collectors.base import Collector, PartlyCollected, Target
 from opsconsole.collectors.registry import collectors_for
 from opsconsole.loops import Loops
-from opsconsole.model import STALE_NAN_BITS, CollectError, Labels, Sample
+from opsconsole.model import STALE, CollectError, Labels, Sample
 from opsconsole.secrets import redacted
 
 log = logging.getLogger(__name__)
 
 Record = Callable[[Iterable[Sample]], None]
 Identity = tuple[str, Labels]
-
-(_STALE,) = struct.unpack("<d", struct.pack("<Q", STALE_NAN_BITS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,7 @@ class Collection:
             self._alive |= current
             return []
         gone, self._alive = self._alive - current, current
-        return [Sample(name, _STALE, now, labels) for name, labels in gone]
+        return [Sample(name, STALE, now, labels) for name, labels in gone]
 
     def _own(self, now: datetime, seconds: float, *, failed: bool) -> list[Sample]:
         labels = Labels(collector=self._collector.name, deployment=self._target.name)

@@ -5,14 +5,12 @@ series begins with a zero one step before its first value, so that `increase()` 
 does with created timestamps).
 """
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from opsconsole.model import STALE_NAN_BITS, Labels
+from opsconsole.model import STALE, Labels
 
-STALE: float = struct.unpack("<d", struct.pack("<Q", STALE_NAN_BITS))[0]
 _SET_WINDOW = 60.0
 _SET_MEMBERS = 10_000
 

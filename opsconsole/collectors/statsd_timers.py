@@ -4,7 +4,8 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 
-from opsconsole.collectors.statsd_series import STALE, Aggregate, Batch, Wiring
+from opsconsole.collectors.statsd_series import Aggregate, Batch, Wiring
+from opsconsole.model import STALE
 
 _FIFTHS = 5
 _VALUES = 256

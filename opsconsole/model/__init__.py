@@ -18,6 +18,7 @@ from opsconsole.model.labels import Labels
 from opsconsole.model.notification import DeliveryError, Integration, Notification, Occasion
 from opsconsole.model.sample import Sample
 from opsconsole.model.series import (
+    STALE,
     STALE_NAN_BITS,
     Matcher,
     MatchOp,
@@ -38,6 +39,7 @@ __all__ = [
     "OPEN_RUN_STATES",
     "OPEN_TASK_STATES",
     "SEVERITIES",
+    "STALE",
     "STALE_NAN_BITS",
     "Alert",
     "AlertState",

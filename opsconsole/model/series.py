@@ -1,6 +1,7 @@
 """Series as the store hands them to the query language, and what a query answers."""
 
 import enum
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ Values = npt.NDArray[np.float64]
 
 STALE_NAN_BITS = 0x7FF0000000000002
 """The bit pattern of Prometheus' staleness marker (prometheus/prometheus, `model/value/value.go`)."""
+STALE: float = struct.unpack("<d", struct.pack("<Q", STALE_NAN_BITS))[0]
+"""The marker as a value to store: the series has no more samples, until one comes."""
 
 
 class MatchOp(enum.StrEnum):

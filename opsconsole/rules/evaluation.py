@@ -5,10 +5,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from opsconsole.clock import Clock
-from opsconsole.model import Finding, Labels, Point, Querier, QueryError, QueryResult, Sample, Verdict
+from opsconsole.model import STALE, Finding, Labels, Point, Querier, QueryError, QueryResult, Sample, Verdict
 from opsconsole.model.labels import EMPTY
 from opsconsole.rules.groups import AlertingRule, RecordingRule, Rule, RuleGroup
-from opsconsole.rules.staleness import STALE
 from opsconsole.rules.templates import Context, Element, Template, TemplateError, Unanswered, render
 from opsconsole.telemetry import Telemetry
 

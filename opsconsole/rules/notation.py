@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import accumulate, repeat
 
-from opsconsole.model import Labels
-from opsconsole.rules.staleness import STALE
+from opsconsole.model import STALE, Labels
 
 MOST_VALUES = 1_000_000
 _METRIC = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*(?:\{(.*)\})?\s*", re.DOTALL)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from opsconsole.clock import Clock, millis
 from opsconsole.db import Database
 from opsconsole.db.series import SupersededError
-from opsconsole.model import STALE_NAN_BITS, Labels, Matcher, Millis, Sample, Series, Values
+from opsconsole.model import STALE, Labels, Matcher, Millis, Sample, Series, Values
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.codec import Batch, Ids
 from opsconsole.tsdb.head import Head
@@ -23,7 +23,6 @@ from opsconsole.tsdb.settings import Settings
 
 log = logging.getLogger(__name__)
 
-STALE = np.array([STALE_NAN_BITS], np.uint64).view(np.float64)
 _LATE = timedelta(seconds=15)
 
 
@@ -69,7 +68,7 @@ class Store:
 
     def end(self, at_ms: int, refs: Sequence[int] | Ids) -> None:
         """Mark the series as ended at that time (Prometheus' staleness marker): queries from then on do not see them."""
-        self.append_refs(at_ms, refs, np.repeat(STALE, len(refs)))
+        self.append_refs(at_ms, refs, np.full(len(refs), STALE))
 
     def _take(self, ids: Ids, times: Millis, values: Values, now_ms: int) -> None:
         batch = self._admitted(Batch(ids, times, values), now_ms)

@@ -1,20 +1,18 @@
 """Series for tests in Prometheus' own notation: `load 5m` and lines such as `metric{a="b"} 0+10x10 _ stale`."""
 
 import re
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from opsconsole.model import STALE_NAN_BITS, Labels, Matcher, Sample, Series
+from opsconsole.model import STALE, Labels, Matcher, Sample, Series
 from opsconsole.promql.matchers import fits
 from opsconsole.promql.nodes import Selector
 from opsconsole.promql.parser import parse
 from opsconsole.settings import parse_duration
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-STALE = struct.unpack("<d", struct.pack("<Q", STALE_NAN_BITS))[0]
 _LINE = re.compile(r"(\S*\{.*\}|\S+)\s+(.*)")
 _NUMBER = r"[-+]?(?:[0-9.]+(?:[eE][-+]?\d+)?|Inf|NaN)"
 _RUN = re.compile(rf"({_NUMBER})([-+]{_NUMBER.replace('[-+]?', '', 1)})?x(\d+)", re.IGNORECASE)

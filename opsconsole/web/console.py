@@ -10,7 +10,7 @@ from opsconsole.collectors.runner import Standing
 from opsconsole.dashboards.loading import Dashboard
 from opsconsole.db import Database, GroupWriter
 from opsconsole.model import Querier
-from opsconsole.rules.groups import AlertingRule, RuleGroup
+from opsconsole.rules.groups import AlertingRule, RecordingRule, RuleGroup
 from opsconsole.settings import Secret
 from opsconsole.slas.state import DagSla
 from opsconsole.telemetry import Telemetry
@@ -51,7 +51,7 @@ async def _nothing_promised(now: datetime) -> Sequence[DagSla]:
 class Console:
     """`reload` reads the configuration anew and answers what is wrong with it, or nothing and it is in force.
 
-    `standings` answers how a deployment's collectors fared last, those that have run; `promised` how every SLA stands.
+    `standings` answers how a deployment's collectors fared last; `promised` how every SLA stands.
     """
 
     db: Database
@@ -79,3 +79,7 @@ class Console:
         """The rule whose alerts live under `scope`."""
         every = (rule for group in self.rules for rule in group.rules)
         return next((rule for rule in every if isinstance(rule, AlertingRule) and rule.scope == scope), None)
+
+    def recorded(self) -> Mapping[str, str]:
+        """The expressions of recording rules, by the name of what they record."""
+        return {rule.name: rule.expr for group in self.rules for rule in group.rules if isinstance(rule, RecordingRule)}

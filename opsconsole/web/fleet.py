@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from opsconsole.db import Session, overview
+from opsconsole.db.overview import AlertRow
 from opsconsole.model import ComponentStatus, Status, worst
 from opsconsole.web import collecting, status
 from opsconsole.web.beats import HeartbeatLine
@@ -19,6 +20,7 @@ from opsconsole.web.words import NAMES, age, duration
 T = TypeVar("T")
 
 COLUMNS = (*COMPONENTS, API, "canary", "slas")
+_MOST_WORDS = 60
 HEADINGS = ("Scheduler", "Dag processor", "Triggerer", "Database", "API", "Canary", "SLAs")
 
 
@@ -58,9 +60,16 @@ async def troubles(session: Session) -> list[Trouble]:
             alert.labels.get("alertname", ""),
             alert.labels.get("severity", ""),
             alert.active_at,
+            _words(alert),
         )
         for alert in await overview.firing_components(session)
     ]
+
+
+def _words(alert: AlertRow) -> str:
+    """An alert's summary, cut short; the name of its deployment stands beside it anyway."""
+    text = alert.annotations.get("summary", "").removeprefix(f"{alert.labels.get('deployment', '')}: ")
+    return text if len(text) <= _MOST_WORDS else text[: _MOST_WORDS - 1].rstrip() + "…"
 
 
 async def readings(console: Console, now: datetime) -> Readings:

@@ -1,7 +1,8 @@
 """What a rule watches, taken out of its expression: the measured side of `measured > limit`, and the limit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from opsconsole import promql
 from opsconsole.model import QueryError
@@ -18,8 +19,12 @@ class Signal:
     lower_is_worse: bool = False
 
 
-def signals(text: str) -> list[Signal]:
-    """The comparisons that the rule's `or`s and `and`s put together, in order; the whole rule where there is none."""
+def signals(text: str, recorded: Mapping[str, str] = MappingProxyType({})) -> list[Signal]:
+    """The comparisons that the rule's `or`s and `and`s put together, in order; the whole rule where there is none.
+
+    A rule that is but the name of a recorded series (`recorded`: expressions by name) watches what that one is made of.
+    """
+    text = recorded.get(text.strip(), text)
     try:
         found = list(_comparisons(promql.parse(text), text))
     except QueryError:

@@ -27,6 +27,7 @@ class Trouble:
     name: str
     severity: str
     since: datetime
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def _api(watched: Watched, readings: Readings, now: datetime) -> ComponentStatus
 def _troubled(status: ComponentStatus, troubles: Iterable[Trouble], why: str) -> ComponentStatus:
     """A firing alert about the component makes it at least that bad, so that page and message never disagree.
 
-    The alert's name explains it, unless it is known `why` the API cannot be read, which tells more.
+    The alert's own words explain it, unless it is known `why` the API cannot be read, which tells more.
     """
     about = [t for t in troubles if t.component == status.component and "Unknown" not in t.name]
     if not about:
@@ -141,7 +142,7 @@ def _troubled(status: ComponentStatus, troubles: Iterable[Trouble], why: str) ->
     leading = max(about, key=lambda t: t.severity == "critical")
     implied = Status.DOWN if leading.severity == "critical" else Status.DEGRADED
     combined = worst(status.status, implied)
-    detail = status.detail if status.status == combined and status.detail else leading.name
+    detail = status.detail if status.status == combined and status.detail else leading.words or leading.name
     if status.component == API and why:
         detail = why
     return replace(status, status=combined, detail=detail)

@@ -143,7 +143,7 @@ async def signal_figure(console: Console, expr: str, labels: Labels, incident: I
     end = min(now, incident.closed_at + _AROUND / 2) if incident.closed_at else now
     span = window(end, end - incident.opened_at + _AROUND)
     empty = figure(Panel("signal", ()), [], span)
-    for signal in signals(expr):
+    for signal in signals(expr, console.recorded()):
         result = await console.querier.range(signal.expr, span.start, span.end, span.step)
         rows = [row for row in result.rows if _is_about(row.labels, labels)]
         if rows:

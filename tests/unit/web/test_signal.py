@@ -24,5 +24,10 @@ def test_every_arm_of_an_or_is_a_candidate_and_the_whole_rule_the_last() -> None
     assert [signal.expr for signal in signals(rule)] == ["a", "b", rule]
 
 
+def test_a_rule_on_a_recorded_series_watches_what_that_is_made_of() -> None:
+    recorded = {"level:broken:down": "a > 20 or level:broken:down and b == 1"}
+    assert signals(" level:broken:down\n", recorded)[0] == Signal("a", 20.0)
+
+
 def test_a_rule_that_cannot_be_parsed_has_no_signal() -> None:
     assert signals("a >") == []

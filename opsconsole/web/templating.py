@@ -1,6 +1,6 @@
 """Rendering: one template a page, wrapped in the frame for a browser and bare for htmx."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from opsconsole.model import Status
 from opsconsole.web import words
 from opsconsole.web.assets import Assets
 from opsconsole.web.console import Console
+from opsconsole.web.together import Together
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SHAPES = {Status.OK: "● ", Status.DEGRADED: "▲ ", Status.DOWN: "■ ", Status.UNKNOWN: "◇ "}
@@ -52,12 +53,22 @@ class Frame:
         return _SHAPES.get(self.status, "") if self.status else ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A page's content, which is the same for everybody."""
+
+    frame: Frame
+    content: Markup
+    now: datetime
+
+
 class Show:
     """Turns a template and a context into an answer."""
 
     def __init__(self, console: Console, assets: Assets) -> None:
         self._console = console
         self._prefix = console.server.prefix
+        self._together = Together[_Made]()
         self._env = Environment(
             loader=FileSystemLoader(_TEMPLATES),
             autoescape=True,
@@ -93,15 +104,31 @@ class Show:
 
     async def page(self, request: Request, template: str, frame: Frame, context: Any, now: datetime) -> Response:
         """The page; where htmx asks for its content only, that."""
+        return self._framed(request, await self._made(template, frame, context, now))
+
+    async def shared(self, request: Request, template: str, make: Callable[[datetime], Awaitable[tuple[Frame, Any]]]) -> Response:
+        """The same for a page that every viewer's browser asks for at the same moment: when something has changed."""
+
+        async def work() -> _Made:
+            now = self._console.clock.now()
+            return await self._made(template, *await make(now), now)
+
+        return self._framed(request, await self._together.do((template, own_path(request, self._prefix)), work))
+
+    async def _made(self, template: str, frame: Frame, context: Any, now: datetime) -> "_Made":
         if frame.incidents is None:
             async with self._console.db.read() as session:
                 frame = replace(frame, incidents=await overview.count_open_incidents(session))
-        values = {"page": context, "now": now, "identity": getattr(request.state, "identity", None), "frame": frame}
-        content = Markup(self.render(f"pages/{template}.html", **values))  # noqa: S704
+        content = self.render(f"pages/{template}.html", page=context, now=now, frame=frame)
+        return _Made(frame, Markup(content), now)  # noqa: S704
+
+    def _framed(self, request: Request, made: "_Made") -> Response:
+        """With what is this viewer's own."""
+        values = {"content": made.content, "now": made.now, "frame": made.frame}
         if request.headers.get("hx-request") == "true":
-            return HTMLResponse(self.render("fresh.html", content=content, **values), headers={"Vary": "HX-Request"})
-        here = own_path(request, self._prefix)
-        whole = self.render("frame.html", content=content, here=here, **values)
+            return HTMLResponse(self.render("fresh.html", **values), headers={"Vary": "HX-Request"})
+        identity, here = getattr(request.state, "identity", None), own_path(request, self._prefix)
+        whole = self.render("frame.html", here=here, identity=identity, **values)
         return HTMLResponse(whole, headers={"Vary": "HX-Request"})
 
     def bare(self, template: str, status_code: int = 200, **context: Any) -> Response:

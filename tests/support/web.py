@@ -70,7 +70,7 @@ def console(db: Database, clock: FakeClock, samples: Sequence[Sample] = (), **va
         "querier": Engine(of_samples(samples), clock),
     }
     slas, names = values.pop("slas", scene.SLAS), [one.name for one in values.get("deployments", scene.DEPLOYMENTS)]
-    watch = SlaWatch(db, slas, names, _not_told, lambda deployment: None)
+    watch = SlaWatch(db, slas, names, not_told, lambda deployment: None)
 
     async def promised(now: datetime) -> Sequence[DagSla]:
         await watch.step(now)
@@ -80,7 +80,7 @@ def console(db: Database, clock: FakeClock, samples: Sequence[Sample] = (), **va
     return Console(db=db, writer=GroupWriter(db), clock=clock, telemetry=Telemetry(), **plain | values)
 
 
-async def _not_told(verdict: Verdict) -> None:
+async def not_told(verdict: Verdict) -> None:
     """Nobody is alerted here."""
 
 

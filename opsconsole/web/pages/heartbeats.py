@@ -52,11 +52,12 @@ def sentence(lines: Sequence[HeartbeatLine]) -> Sentence:
 def build(console: Console, show: Show) -> APIRouter:
     router = APIRouter()
 
+    async def every(now: datetime) -> tuple[Frame, HeartbeatsContext]:
+        context = await heartbeats_context(console, now)
+        return Frame("Heartbeats", context.verdict.status, live=True), context
+
     @router.get("/heartbeats")
     async def heartbeats_page(request: Request) -> Response:
-        now = console.clock.now()
-        context = await heartbeats_context(console, now)
-        frame = Frame("Heartbeats", context.verdict.status, live=True)
-        return await show.page(request, "heartbeats", frame, context, now)
+        return await show.shared(request, "heartbeats", every)
 
     return router

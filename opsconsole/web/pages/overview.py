@@ -113,22 +113,25 @@ async def deployment_context(console: Console, deployment: Deployment, now: date
 def build(console: Console, show: Show) -> APIRouter:
     router = APIRouter()
 
-    @router.get("/")
-    async def fleet_page(request: Request) -> Response:
-        now = console.clock.now()
+    async def whole_fleet(now: datetime) -> tuple[Frame, OverviewContext]:
         context = await overview_context(console, now)
         status = context.verdict.status if context.rows else None
-        frame = Frame("Overview", status, live=True, incidents=context.open_count)
-        return await show.page(request, "overview", frame, context, now)
+        return Frame("Overview", status, live=True, incidents=context.open_count), context
+
+    @router.get("/")
+    async def fleet_page(request: Request) -> Response:
+        return await show.shared(request, "overview", whole_fleet)
 
     @router.get("/deployments/{name}")
     async def deployment_page(request: Request, name: str) -> Response:
-        now = console.clock.now()
         deployment = console.deployment(name)
         if deployment is None:
             raise NotFound(f"no deployment is called {name!r}")
-        context = await deployment_context(console, deployment, now)
-        frame = Frame(name, context.verdict.status, live=True, marked=True)
-        return await show.page(request, "deployment", frame, context, now)
+
+        async def one(now: datetime) -> tuple[Frame, DeploymentContext]:
+            context = await deployment_context(console, deployment, now)
+            return Frame(name, context.verdict.status, live=True, marked=True), context
+
+        return await show.shared(request, "deployment", one)
 
     return router

@@ -49,10 +49,12 @@ def sentence(lines: Sequence[SlaLine]) -> Sentence:
 def build(console: Console, show: Show) -> APIRouter:
     router = APIRouter()
 
+    async def every(now: datetime) -> tuple[Frame, SlasContext]:
+        context = await slas_context(console, now)
+        return Frame("SLAs", context.verdict.status, live=True), context
+
     @router.get("/slas")
     async def slas_page(request: Request) -> Response:
-        now = console.clock.now()
-        context = await slas_context(console, now)
-        return await show.page(request, "slas", Frame("SLAs", context.verdict.status, live=True), context, now)
+        return await show.shared(request, "slas", every)
 
     return router

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     import jinja2
 
 _HERE = Path(__file__).parent
-_PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'"
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; "
+    "base-uri 'none'; form-action 'none'"
+)
 _MAIL_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -35,6 +38,19 @@ class Entry:
     slack: SlackMessage | None = None
     mail: Mail | None = None
     number: int = 0
+
+    @property
+    def key(self) -> str:
+        """Another one for each state of it, so that the page renews what changed and leaves the rest alone."""
+        if self.slack is not None:
+            return f"slack {self.slack.ts} {len(self.slack.versions)} {len(self.slack.replies)}"
+        return f"mail {self.number}"
+
+    @property
+    def height(self) -> int:
+        """About the pixels that a mail takes: its frame cannot know."""
+        text = self.mail.text if self.mail else ""
+        return min(900, 120 + 24 * sum(1 + len(line) // 75 for line in text.splitlines()))
 
 
 def inbox(slack: SlackStandin, mail: MailStandin) -> Starlette:
@@ -56,6 +72,9 @@ def inbox(slack: SlackStandin, mail: MailStandin) -> Starlette:
     async def style(_: Request) -> Response:
         return FileResponse(_HERE / "inbox.css", media_type="text/css")
 
+    async def script(_: Request) -> Response:
+        return FileResponse(_HERE / "inbox.js", media_type="text/javascript")
+
     async def home(_: Request) -> Response:
         return RedirectResponse("./inbox")
 
@@ -64,6 +83,7 @@ def inbox(slack: SlackStandin, mail: MailStandin) -> Starlette:
             Route("/", home),
             Route("/inbox", page),
             Route("/inbox.css", style),
+            Route("/inbox.js", script),
             Route("/mail/{number:int}", mail_html),
             Mount("/slack", app=slack.app),
         ]

@@ -46,7 +46,7 @@ async def _show(listen: str, home: Path, cache: Path | None, say: Say) -> None:
         airflow = LocalAirflow(bin_folder, home / "airflow", ports, {"OPSCONSOLE_PING_URL": ping_url})
         loaded = _configuration(home, listen, airflow, ports, ping_key, far_ends)
         bound(loaded.config.server.host, loaded.config.server.port).close()  # before Airflow is started for nothing
-        say("Starting Airflow: healthy in about half a minute; the console sees it come up")
+        say("Starting Airflow: healthy in about half a minute; the console sees it come up, and may first tell that it is silent")
         await airflow.start(_dags())
         say(f"Airflow's own pages: {airflow.url}/ (admin / {airflow.password})")
         say(f"What Slack and the mail server receive: {far_ends.url}")

@@ -48,7 +48,7 @@ async def test_the_inbox_shows_what_slack_and_the_mail_server_received() -> None
         page = await http.get(ends.url)
         assert "#data-oncall" in page.text
         assert "[TEST] opsconsole · test notice" in page.text
-        assert "script" not in page.headers["content-security-policy"]
+        assert "script-src 'self';" in page.headers["content-security-policy"]
         mail = await http.get(ends.url.replace("/inbox", "/mail/0"))
         assert mail.headers["content-security-policy"].startswith("sandbox")
         assert (await http.get(ends.url.replace("/inbox", "/inbox.css"))).status_code == 200

@@ -5,10 +5,11 @@ from typing import Any
 
 from opsconsole.db import Database
 from opsconsole.db.alerts import alerts, transitions
-from opsconsole.db.incidents import groups
+from opsconsole.db.incidents import groups, incidents
 from opsconsole.db.outbox import attempts, from_payload
 from opsconsole.model import Labels
 from tests.support.alerting import SCHEDULER, bench, finding
+from tests.support.clock import NOON
 
 HOOK: dict[str, Any] = {"name": "hook", "webhook": {"url": "http://127.0.0.1:9/never"}}
 TRIGGERER = SCHEDULER.merged({"alertname": "AirflowTriggererDown", "component": "triggerer"})
@@ -294,6 +295,9 @@ async def test_old_history_is_pruned(db: Database) -> None:
         await b.dispatch()
         await b.say()
         await b.dispatch()
-        await b.keeper.prune(b.clock.tick(1))
+        now = b.clock.tick(1)
+        await b.keeper.prune(NOON)
+        assert [len(await b.rows(t)) for t in (alerts, incidents)] == [1, 1]
+        await b.keeper.prune(now)
         assert [await b.rows(t) for t in (alerts, transitions, attempts)] == [[], [], []]
         assert await b.incidents() == []

@@ -26,7 +26,7 @@ def opsconsole(*arguments: str, cwd: Path, environment: Mapping[str, str] | None
         capture_output=True,
         stdin=subprocess.DEVNULL,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     return Done(done.returncode, done.stdout.splitlines(), done.stderr.splitlines())

@@ -23,7 +23,7 @@ async def send(ends: FarEnds, subject: str) -> None:
 async def test_what_arrives_shows_by_itself_and_leaves_what_is_unfolded_alone() -> None:
     complaints: list[str] = []
     async with FarEnds() as ends, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET, timeout=PATIENCE)
         page = await browser.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)

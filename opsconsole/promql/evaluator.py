@@ -1,7 +1,6 @@
 """The tree walked once, every node computed for all steps together. Pure: samples in, vectors out."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -28,8 +27,8 @@ from opsconsole.promql.nodes import (
 from opsconsole.promql.plan import Fetched, Times
 from opsconsole.promql.signatures import SIGNATURES
 from opsconsole.promql.types import type_of
-from opsconsole.promql.vectors import Grid, Mask, Vector, nameless
-from opsconsole.promql.windows import Window, window
+from opsconsole.promql.vectors import Grid, Mask, Vector
+from opsconsole.promql.windows import Window, newest, window
 
 Value = Vector | Values | str
 """An instant vector, a scalar (one number per step), or a string."""
@@ -113,7 +112,7 @@ class Evaluator:
         shape = (len(series), grid.steps)
         self._budget.hold(len(series) * grid.steps)
         if grid.steps == 1 and len(series) <= _FEW:
-            return _newest(series, int(refs[0]), lookback, left_open=self._times.left_open)
+            return newest(series, int(refs[0]), lookback, left_open=self._times.left_open)
         values, present, at = np.full(shape, np.nan), np.zeros(shape, dtype=bool), np.zeros(shape)
         for block in blocks(series, keep_stale=True):
             for part in block.parts(grid.steps):
@@ -243,7 +242,7 @@ class Evaluator:
 
     def _absent(self, expr: Expr, vector: Vector) -> Vector:
         missing: Mask = ~np.any(vector.present, axis=0, keepdims=True)[0]
-        return Vector.single(np.ones(len(missing)), missing, _labels_told(expr)).compact()
+        return Vector.single(np.ones(len(missing)), missing, labelling.labels_told(expr)).compact()
 
     def _call_sort(self, node: Call, grid: Grid) -> Value:
         return functions.sorted_by_value(self.vector(node.args[0], grid), descending=False)
@@ -293,34 +292,3 @@ class Evaluator:
 
     def _strings(self, node: Call, grid: Grid) -> tuple[str, ...]:
         return tuple(value for arg in node.args[1:] if isinstance(value := self.evaluate(arg, grid), str))
-
-
-def _newest(series: Sequence[Series], ref_ms: int, lookback_ms: int, *, left_open: bool) -> tuple[Vector, Values]:
-    """As `_selected`, for a single step."""
-    oldest = ref_ms - lookback_ms + (1 if left_open else 0)
-    found: list[tuple[Labels, float, int]] = []
-    for one in series:
-        place = int(one.timestamps.searchsorted(ref_ms, side="right")) - 1
-        if place < 0 or (at := int(one.timestamps[place])) < oldest or stale(one.values[place : place + 1])[0]:
-            continue
-        found.append((one.labels, float(one.values[place]), at))
-    alive = Vector(
-        [labels for labels, _, _ in found],
-        np.array([[value] for _, value, _ in found], dtype=float).reshape(len(found), 1),
-        np.ones((len(found), 1), dtype=bool),
-    )
-    return alive, np.array([[at / 1000.0] for _, _, at in found], dtype=float).reshape(len(found), 1)
-
-
-def _labels_told(expr: Expr) -> Labels:
-    """The labels that an absent series would surely have: those matched by equality, and only once."""
-    inner: Any = expr.selector if isinstance(expr, Range) else expr
-    if not isinstance(inner, Selector):
-        return Labels()
-    told: dict[str, str] = {}
-    seen: set[str] = set()
-    for matcher in inner.matchers:
-        equal = matcher.op == "=" and matcher.name not in seen
-        told[matcher.name] = matcher.value if equal else ""
-        seen |= {matcher.name} if equal else set()
-    return nameless(Labels(told))

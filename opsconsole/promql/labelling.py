@@ -1,4 +1,4 @@
-"""Functions that rewrite labels."""
+"""Functions that rewrite labels, and the labels of a series that is not there."""
 
 import re
 from collections.abc import Callable
@@ -6,8 +6,9 @@ from typing import Any
 
 from opsconsole.model import Labels, QueryError
 from opsconsole.promql.matchers import pattern
+from opsconsole.promql.nodes import Expr, Range, Selector
 from opsconsole.promql.selectors import is_label_name
-from opsconsole.promql.vectors import Vector, relabelled
+from opsconsole.promql.vectors import Vector, nameless, relabelled
 
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
 
@@ -55,3 +56,17 @@ def label_join(vector: Vector, target: str, separator: str, *sources: str) -> Ve
 def _check(name: str, complaint: str) -> None:
     if not is_label_name(name):
         raise QueryError(complaint + name)
+
+
+def labels_told(expr: Expr) -> Labels:
+    """The labels that an absent series would surely have: those matched by equality, and only once."""
+    inner: Any = expr.selector if isinstance(expr, Range) else expr
+    if not isinstance(inner, Selector):
+        return Labels()
+    told: dict[str, str] = {}
+    seen: set[str] = set()
+    for matcher in inner.matchers:
+        equal = matcher.op == "=" and matcher.name not in seen
+        told[matcher.name] = matcher.value if equal else ""
+        seen |= {matcher.name} if equal else set()
+    return nameless(Labels(told))

@@ -1,14 +1,14 @@
 """Range windows: which samples of a block each step sees, and reductions over them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from opsconsole.model import Millis, Values
-from opsconsole.promql.blocks import Block
-from opsconsole.promql.vectors import Indices, Mask
+from opsconsole.model import Labels, Millis, Series, Values
+from opsconsole.promql.blocks import Block, stale
+from opsconsole.promql.vectors import Indices, Mask, Vector
 
 _SUSPECT = 1e3
 
@@ -105,6 +105,23 @@ def window(block: Block, now: Millis, ends: Millis, range_ms: int, *, left_open:
     first = block.first_after(starts) if left_open else block.first_at_or_after(starts)
     last = block.first_after(ends)
     return Window(block, np.minimum(first, last), last, starts, ends, now)
+
+
+def newest(series: Sequence[Series], ref_ms: int, lookback_ms: int, *, left_open: bool) -> tuple[Vector, Values]:
+    """The newest sample of each series within the lookback of one step, and the samples' own times in seconds."""
+    oldest = ref_ms - lookback_ms + (1 if left_open else 0)
+    found: list[tuple[Labels, float, int]] = []
+    for one in series:
+        place = int(one.timestamps.searchsorted(ref_ms, side="right")) - 1
+        if place < 0 or (at := int(one.timestamps[place])) < oldest or stale(one.values[place : place + 1])[0]:
+            continue
+        found.append((one.labels, float(one.values[place]), at))
+    alive = Vector(
+        [labels for labels, _, _ in found],
+        np.array([[value] for _, value, _ in found], dtype=float).reshape(len(found), 1),
+        np.ones((len(found), 1), dtype=bool),
+    )
+    return alive, np.array([[at / 1000.0] for _, _, at in found], dtype=float).reshape(len(found), 1)
 
 
 def _pick(matrix: Any, index: Indices) -> Any:

@@ -37,8 +37,8 @@ class Loops:
         while True:
             await self._clock.sleep(max(0, tick - millis(self._clock.now())) / 1000)
             await self._run(step, from_millis(tick), name)
-            following = max(tick + period, _next_tick(millis(self._clock.now()), period, shift))
-            if missed := (following - tick) // period - 1:
+            following = _following(tick, millis(self._clock.now()), period, shift)
+            if (missed := (following - tick) // period - 1) > 0:
                 self._telemetry.loop_missed.labels(name).inc(missed)
             tick = following
 
@@ -69,6 +69,12 @@ class Loops:
 
 async def _handed(step: Callable[[list[T]], Awaitable[None]], batch: list[T], _now: datetime) -> None:
     await step(batch)
+
+
+def _following(tick: int, now_ms: int, period_ms: int, shift_ms: int) -> int:
+    """The next tick of the grid that is still to come; where the clock was set back, not the one that it was set back from."""
+    coming = _next_tick(now_ms, period_ms, shift_ms)
+    return coming if tick - now_ms > period_ms else max(tick + period_ms, coming)
 
 
 def _next_tick(now_ms: int, period_ms: int, shift_ms: int) -> int:

@@ -50,6 +50,31 @@ async def test_a_loop_that_does_not_wait_for_the_grid_joins_it_after_its_first_s
     assert machine.ticks == [NOON + timedelta(seconds=s) for s in (0.4, 15, 30)]
 
 
+async def test_a_clock_that_is_set_back_keeps_no_loop_waiting_until_it_has_caught_up() -> None:
+    machine = Machine(4)
+
+    async def set_back(now: datetime) -> None:
+        await machine.tick(now)
+        if len(machine.ticks) == 2:
+            machine.clock.tick(-3600)
+
+    await machine.run(10 * SECOND, set_back)
+    back = NOON - timedelta(hours=1)
+    assert machine.ticks == [NOON + timedelta(seconds=s) for s in (10, 20)] + [back + timedelta(seconds=s) for s in (30, 40)]
+    assert machine.counted("opsconsole_loop_missed_ticks_total") == 0
+
+
+async def test_a_clock_that_is_corrected_by_less_than_a_tick_repeats_none() -> None:
+    machine = Machine(4)
+
+    async def corrected(now: datetime) -> None:
+        await machine.tick(now)
+        machine.clock.tick(-0.3)
+
+    await machine.run(10 * SECOND, corrected)
+    assert machine.ticks == [NOON + timedelta(seconds=s) for s in (10, 20, 30, 40)]
+
+
 async def test_ticks_that_a_slow_step_missed_are_skipped_and_counted() -> None:
     machine = Machine(2)
 

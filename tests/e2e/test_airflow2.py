@@ -10,7 +10,7 @@ from tests.e2e.conftest import Watching
 from tests.support.airflow import AirflowLab
 from tests.support.far_ends import Recording
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(autouse=True)

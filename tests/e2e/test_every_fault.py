@@ -5,11 +5,11 @@ import signal
 import pytest
 
 from tests.e2e.conftest import Watching
-from tests.e2e.stories import message, settled
-from tests.support.airflow import AirflowLab, eventually
+from tests.e2e.stories import about, message, settled, taken_back
+from tests.support.airflow import AirflowLab
 from tests.support.far_ends import Recording
 
-pytestmark = [pytest.mark.airflow, pytest.mark.soak, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.soak, pytest.mark.timeout(1200)]
 
 FAULTS = [
     ("airflow3", "scheduler", "scheduler down"),
@@ -35,14 +35,15 @@ def test_it_is_told_once_and_taken_back(
 ) -> None:
     airflow: AirflowLab = request.getfixturevalue(version)
     console = watching(airflow)
-    settled(console)
+    settled(console, far_ends)
     try:
         if sign is signal.SIGSTOP:
             airflow.freeze(daemon)
         else:
             airflow.stop_daemon(daemon, sign)
-        message(far_ends, words, within=150)
+        told = message(far_ends, words, within=150)
         assert console.get("/health/prod").status_code == 503
+        assert about(far_ends, words) == [told]
     finally:
         airflow.ensure_running()
-    eventually("resolved", lambda: "resolved" in message(far_ends, words).text.lower(), within=150)
+    taken_back(far_ends, told, words, within=180)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from opsconsole.clock import millis
-from opsconsole.model import Labels, Matcher, MatchOp, Sample, Series
+from opsconsole.model import Labels, Matcher, Sample, Series
+from opsconsole.promql.matchers import fits
 
 
 class MemorySource:
@@ -28,22 +29,7 @@ class MemorySource:
     async def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
         found = []
         for labels, (times, held) in sorted(self._series.items()):
-            if all(_fits(matcher, labels) for matcher in matchers):
+            if fits(labels, matchers):
                 window = times[bisect_left(times, start_ms) : bisect_right(times, end_ms)]
                 found.append(Series(labels, np.array(window, np.int64), np.array([held[at] for at in window], np.float64)))
         return found
-
-
-def _fits(matcher: Matcher, labels: Labels) -> bool:
-    import re2
-
-    value = labels.get(matcher.name, "")
-    match matcher.op:
-        case MatchOp.EQUAL:
-            return value == matcher.value
-        case MatchOp.NOT_EQUAL:
-            return value != matcher.value
-        case MatchOp.REGEX:
-            return re2.fullmatch(matcher.value, value) is not None
-        case MatchOp.NOT_REGEX:
-            return re2.fullmatch(matcher.value, value) is None

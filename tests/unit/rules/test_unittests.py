@@ -102,3 +102,17 @@ def test_many_files_run_one_after_the_other(tmp_path: Path) -> None:
 )
 def test_values_are_written_short(text: str, expected: list[float | None]) -> None:
     assert notation.values(text) == expected
+
+
+def test_matchers_select_in_a_test_as_they_do_in_the_console(tmp_path: Path) -> None:
+    (tmp_path / "tests.yaml").write_text(
+        "tests:\n"
+        "- input_series:\n"
+        "  - {series: 'up{note=\"two\\nlines\"}', values: 1}\n"
+        "  - {series: 'up{note=\"one\"}', values: 2}\n"
+        "  promql_expr_test:\n"
+        "  - {expr: 'count(up{note=~\"t.+s\"})', eval_time: 0s, exp_samples: [{labels: '{}', value: 1}]}\n"
+        "  - {expr: 'count(up{note=~\"on|wo\"})', eval_time: 0s}\n"
+        "  - {expr: 'count(up{note!~\"one\",gone=\"\"})', eval_time: 0s, exp_samples: [{labels: '{}', value: 1}]}\n"
+    )
+    assert unittests.run_files([tmp_path / "tests.yaml"]) == []

@@ -21,11 +21,11 @@ Identity = tuple[str, Labels]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a collector fared last; `error` is empty after a success."""
+    """How a collector fared last; `error` is empty after a success, `at` None before the first collection came to an end."""
 
     deployment: str
     collector: str
-    at: datetime
+    at: datetime | None
     seconds: float
     error: str
 
@@ -41,7 +41,7 @@ class Collection:
         self._target, self._collector, self._record, self._clock = target, collector, record, clock
         self._alive: set[Identity] = set()
         self._last_success_at: datetime | None = None
-        self.standing: Standing | None = None
+        self.standing = Standing(target.name, collector.name, None, 0.0, "")
         self.interval = collector.interval(target.deployment)
         self.name = f"collect/{target.name}/{collector.name}"
         self.deadline = collector.deadline(target.deployment)
@@ -91,7 +91,7 @@ class Collection:
         return samples
 
     def _log_change(self, error: str) -> None:
-        before = self.standing.error if self.standing else ""
+        before = self.standing.error
         fields = {"deployment": self._target.name, "collector": self._collector.name}
         if error and error != before:
             log.warning("a collection fails", extra={**fields, "error": error})
@@ -115,9 +115,8 @@ class Runner:
                 group.create_task(loops.every(one.interval, one.step, name=one.name, spread=True, at_once=True))
 
     def standings(self, deployment: str | None = None) -> list[Standing]:
-        """How the collectors fare, those that have run."""
-        found = [one.standing for one in self.collections if one.standing is not None]
-        return [one for one in found if deployment in (None, one.deployment)]
+        """How the collectors fare, those that are still at their first collection too."""
+        return [one.standing for one in self.collections if deployment in (None, one.standing.deployment)]
 
     async def close(self) -> None:
         for target in self.targets.values():

@@ -32,7 +32,7 @@ class CollectorLine:
 
 
 def lines(standings: Iterable[Standing], found: Readings, interval: timedelta, now: datetime) -> list[CollectorLine]:
-    """One for each collector that has run, the failing first."""
+    """One for each collector, the failing first."""
     made = [_line(one, found, interval, now) for one in standings]
     ordered = sorted(made, key=lambda line: (_ORDER.index(line.status), line.error, line.name != AirflowHealth.name, line.name))
     return [
@@ -61,7 +61,10 @@ def reasons(standings: Sequence[tuple[str, Sequence[Standing]]]) -> dict[str, st
 
 
 def _line(one: Standing, found: Readings, interval: timedelta, now: datetime) -> CollectorLine:
-    succeeded_at = at(found.moment(one.deployment, LAST_SUCCESS, collector=one.collector)) if one.error else one.at
+    stored = at(found.moment(one.deployment, LAST_SUCCESS, collector=one.collector))
+    if one.at is None:
+        return CollectorLine(one.collector, Status.UNKNOWN, "not run yet", stored)
+    succeeded_at = stored if one.error else one.at
     if now - one.at > Freshness(max(interval, _SELDOM)).limit:
         return CollectorLine(one.collector, Status.UNKNOWN, "not run lately", succeeded_at, _in_a_line(one.error))
     if one.error:

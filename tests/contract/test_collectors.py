@@ -84,6 +84,14 @@ async def test_every_collector_succeeds_on_what_airflow_really_answers(db: Datab
     ]
 
 
+async def test_a_collector_that_has_not_run_yet_is_told_beside_those_that_have(db: Database) -> None:
+    watched = Watched(db, server(3))
+    await watched.collect("airflow_pools")
+    told = {one.collector: one.at for one in watched.runner.standings("prod")}
+    assert told == {kind.name: NOON if kind.name == "airflow_pools" else None for kind in COLLECTORS if kind.name in told}
+    assert len(told) == len(watched.runner.collections)
+
+
 async def test_health_tells_components_heartbeats_and_expected_replicas(db: Database) -> None:
     watched = Watched(db, server(3), components={"scheduler": {"expected": 2}})
     said = await watched.collect("airflow_health")

@@ -82,7 +82,6 @@ async def test_a_failure_is_a_sample_and_ends_no_series() -> None:
     assert said(recorded)["opsconsole_collector_up"] == 0
     assert said(recorded)["opsconsole_collector_last_success_timestamp_seconds"] == NOON.timestamp()
     assert "x" not in said(recorded)
-    assert one.standing is not None
     assert one.standing.error == "no answer"
 
 
@@ -108,7 +107,6 @@ async def test_a_collector_that_hangs_fails_at_its_deadline() -> None:
     one, recorded = collection(Hanging())
     await one.step(NOON)
     assert said(recorded)["opsconsole_collector_up"] == 0
-    assert one.standing is not None
     assert one.standing.error == "no answer within 0.02 s"
 
 
@@ -122,5 +120,4 @@ async def test_a_defect_is_told_and_left_to_the_loop() -> None:
 async def test_secrets_in_an_error_are_masked() -> None:
     one, _ = collection(Scripted(CollectError("GET http://joe:hunter22@host/ failed")))
     await one.step(NOON)
-    assert one.standing is not None
     assert "hunter22" not in one.standing.error

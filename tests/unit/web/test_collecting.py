@@ -71,6 +71,11 @@ def test_the_last_success_is_remembered_from_before_this_process() -> None:
     }
 
 
+def test_a_collector_that_is_still_at_its_first_collection_is_unknown() -> None:
+    [line] = lines([Standing("prod", "a", None, 0.0, "")], NOTHING, INTERVAL, NOON)
+    assert (line.status, line.word, line.succeeded_at) == (Status.UNKNOWN, "not run yet", None)
+
+
 @pytest.mark.parametrize(("ago", "expected"), [(180, Status.OK), (181, Status.UNKNOWN)])
 def test_a_collector_that_stopped_running_is_unknown_never_ok(ago: float, expected: Status) -> None:
     [line] = lines([standing("a", ago=ago)], NOTHING, INTERVAL, NOON)

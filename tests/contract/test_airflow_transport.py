@@ -1,11 +1,13 @@
 """The client against real sockets: servers that hang, drip, flood, and want TLS or a proxy; commands that print tokens."""
 
 import asyncio
+import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import psutil
 import pytest
 
 from opsconsole.airflow import Airflow, Limits, connect, open_http
@@ -106,7 +108,9 @@ async def test_a_token_command_that_fails_tells_its_last_words() -> None:
 
 async def test_a_token_command_that_hangs_is_ended() -> None:
     with pytest.raises(CollectError, match=r"no token within 0\.3 s"):
-        await command("import time; time.sleep(600)", 0.3).headers()
+        await command(f"import time; time.sleep(600)  # {(mark := secrets.token_hex(8))}", 0.3).headers()
+    left = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
+    assert not [line for line in left if line and mark in line[-1]]
 
 
 @pytest.mark.parametrize("code", ["pass", 'print("two words")'])

@@ -127,11 +127,15 @@ class Registry:
                 series.write(batch, at)
 
     def purge(self) -> int:
-        """Forget the series that ended, when there is no room for new ones; whoever holds targets must forget them too."""
-        ended = [key for key, series in self._series.items() if series.asleep] if self.full else []
+        """Forget the series that ended or never had a value to store, with their names' types, when there is no room for new
+        ones; right after a step. Whoever holds targets must forget them too.
+        """
+        ended = [key for key, series in self._series.items() if series.asleep or not series.seen] if self.full else []
         gone = {id(self._series.pop(key)) for key in ended}
         if gone:
             self._slots = [[series for series in slot if id(series) not in gone] for slot in self._slots]
+            alive = {metric for metric, _ in self._series}
+            self._types = {metric: kind for metric, kind in self._types.items() if metric in alive}
         return len(gone)
 
 

@@ -109,6 +109,14 @@ def test_series_are_bounded_and_what_ended_makes_room() -> None:
     assert stream.send("airflow.g149:1|g").step().last("airflow_g149") == 1
 
 
+def test_names_whose_every_value_is_refused_make_room_too_and_their_type_is_forgotten() -> None:
+    stream = Stream(settings=StatsdSettings(max_series=100))
+    stream.send(*(f"airflow.n{n}:-1|c" for n in range(100))).step()
+    assert stream.registry.purge() == 100
+    stream.intake.forget()
+    assert stream.send("airflow.n7:3|g").step().last("airflow_n7") == 3
+
+
 def test_a_flood_of_new_names_is_dropped_until_the_next_step() -> None:
     stream = Stream().send(*(f"airflow.n{n}:1|c" for n in range(12_000)))
     assert stream.dropped == {"too_many_new_names": 2000}

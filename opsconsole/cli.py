@@ -173,10 +173,12 @@ async def _ask(loaded: Loaded) -> None:
     for answer in answers:
         if not answer.problem:
             _say(redacted(f"{answer.deployment}: Airflow {answer.version}, {', '.join(answer.ailing) or 'healthy'}"))
+        if answer.port and not answer.port.problem:
+            _say(redacted(f"{answer.deployment}: scheduler at {answer.port.instance}, {answer.port.health}"))
     problems = [
-        loaded.document.problem(("deployments", index, *answer.setting), f"{answer.deployment}: {answer.problem}")
+        loaded.document.problem(("deployments", index, *setting), f"{answer.deployment}: {problem}")
         for index, answer in enumerate(answers)
-        if answer.problem
+        for setting, problem in answer.problems
     ]
     if problems:
         raise ConfigError(problems)

@@ -24,7 +24,7 @@ class AirflowSchedulerPort(PullCollector):
     def __init__(self, target: Target, url: str, deadline: float = _DEADLINE) -> None:
         super().__init__(target)
         self._url, self._deadline = url, deadline
-        self._instance = urlsplit(url).netloc.rpartition("@")[2]
+        self._instance = instance(url)
 
     @classmethod
     def of(cls, target: Target) -> Self | None:
@@ -32,29 +32,34 @@ class AirflowSchedulerPort(PullCollector):
         return cls(target, url) if url else None
 
     async def collect(self, now: datetime) -> list[Sample]:
-        answer = await self._answer()
+        answer = await ask(self._target.http(), self._url, self._deadline)
         return [
             sample("airflow_scheduler_port_up", float(answer == "ok"), now, instance=self._instance),
             sample("airflow_scheduler_port_answer", 1, now, instance=self._instance, answer=answer),
         ]
 
-    async def _answer(self) -> str:
-        try:
-            async with asyncio.timeout(self._deadline), self._target.http().stream("GET", self._url) as response:
-                status = response.status_code
-        except (TimeoutError, httpx.TimeoutException):
-            return "timeout"
-        except httpx.ConnectError as error:
-            if _is_refusal(error):
-                return "refused"
-            raise CollectError(f"scheduler health port: {_said(error)}") from error
-        except httpx.HTTPError as error:
-            raise CollectError(f"scheduler health port: {_said(error)}") from error
-        if status in (200, 503):
-            return "ok" if status == 200 else "unhealthy"
-        raise CollectError(
-            f"scheduler health port: status {status}: is this the scheduler's health_url?", retryable=status >= 500
-        )
+
+def instance(url: str) -> str:
+    """The port's address without a login."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+async def ask(http: httpx.AsyncClient, url: str, deadline: float = _DEADLINE) -> str:
+    """`ok`, `unhealthy`, `refused` or `timeout`. Raises CollectError for what is no evidence."""
+    try:
+        async with asyncio.timeout(deadline), http.stream("GET", url) as response:
+            status = response.status_code
+    except (TimeoutError, httpx.TimeoutException):
+        return "timeout"
+    except httpx.ConnectError as error:
+        if _is_refusal(error):
+            return "refused"
+        raise CollectError(f"scheduler health port: {_said(error)}") from error
+    except httpx.HTTPError as error:
+        raise CollectError(f"scheduler health port: {_said(error)}") from error
+    if status in (200, 503):
+        return "ok" if status == 200 else "unhealthy"
+    raise CollectError(f"scheduler health port: status {status}: is this the scheduler's health_url?", retryable=status >= 500)
 
 
 def _is_refusal(error: BaseException) -> bool:

@@ -74,6 +74,35 @@ def test_a_token_command_or_a_ca_file_that_does_not_serve_is_told_at_its_line(tm
     assert done.err[1].startswith("opsconsole.yaml:18: ca: tls.ca_file: ")
 
 
+async def test_the_schedulers_own_port_is_asked_too(tmp_path: Path) -> None:
+    async with (
+        serving(answering(b"")) as well,
+        serving(answering(b"<html>", "503 Service Unavailable", "text/html")) as ill,
+        serving(answering(b"", "404 Not Found")) as other,
+    ):
+        ports = {"well": well, "ill": ill, "gone": free_port(), "other": other}
+        with canned_airflow() as url:
+            asked = [
+                named(name, url, auth=LOGIN, components={"scheduler": {"health_url": f"http://127.0.0.1:{port}/health"}})
+                for name, port in ports.items()
+            ]
+            done = await asyncio.to_thread(check, tmp_path, *asked)
+    assert (done.status, done.out) == (
+        1,
+        [
+            "well: Airflow 3.3.2, healthy",
+            f"well: scheduler at 127.0.0.1:{well}, healthy",
+            "ill: Airflow 3.3.2, healthy",
+            f"ill: scheduler at 127.0.0.1:{ill}, unhealthy",
+            "gone: Airflow 3.3.2, healthy",
+            "other: Airflow 3.3.2, healthy",
+        ],
+    )
+    assert [line.split(" ")[:2] for line in done.err] == [["opsconsole.yaml:31:", "gone:"], ["opsconsole.yaml:41:", "other:"]]
+    assert "scheduler health port: the connection is refused: is the scheduler running with" in done.err[0]
+    assert "scheduler health port: status 404: is this the scheduler's health_url?" in done.err[1]
+
+
 def test_a_file_that_is_not_valid_asks_nobody(tmp_path: Path) -> None:
     done = check(tmp_path, named("a b", f"http://127.0.0.1:{free_port()}"))
     assert (done.status, done.out) == (1, [])

@@ -1,6 +1,6 @@
 """The one periodic loop and the one queue reader.
 
-A failing step is logged, counted and tried at the next tick; a failing loop ends the process, so that a supervisor
+A failing step is logged once, counted and tried at the next tick; a failing loop ends the process, so that a supervisor
 restarts it. Ticks stand on a fixed grid; a step that overruns makes the loop skip the ticks it missed.
 """
 
@@ -26,6 +26,7 @@ class Loops:
 
     def __init__(self, clock: Clock, telemetry: Telemetry) -> None:
         self._clock, self._telemetry = clock, telemetry
+        self._failing: dict[str, str] = {}
 
     async def every(self, interval: timedelta, step: Step, *, name: str, spread: bool = False, at_once: bool = False) -> None:
         """Call `step(now)` on a grid of `interval`, for ever; `spread` shifts it by the name, `at_once` does not wait for it."""
@@ -58,13 +59,21 @@ class Loops:
         began = self._clock.monotonic()
         try:
             await step(now)
-        except Exception:
+        except Exception as error:
             self._telemetry.loop_failures.labels(name).inc()
-            log.exception("a step failed and will be tried at its next tick", extra={"loop": name})
+            self._say(name, f"{type(error).__name__}: {error}".partition("\n")[0])
         else:
+            if self._failing.pop(name, None):
+                log.info("the steps of a loop succeed again", extra={"loop": name})
             self._telemetry.loop_last_success.labels(name).set(self._clock.now().timestamp())
         finally:
             self._telemetry.loop_duration.labels(name).observe(self._clock.monotonic() - began)
+
+    def _say(self, name: str, reason: str) -> None:
+        """Once, as long as it fails for the same reason: a full disk is not to be filled further, once a second."""
+        if self._failing.get(name) != reason:
+            self._failing[name] = reason
+            log.exception("a step failed and will be tried at each of its ticks", extra={"loop": name})
 
 
 async def _handed(step: Callable[[list[T]], Awaitable[None]], batch: list[T], _now: datetime) -> None:

@@ -46,7 +46,7 @@ from opsconsole.tsdb.store import Store
 from opsconsole.web.app import create_app
 from opsconsole.web.changes import Changes
 from opsconsole.web.console import Console, Deployment, SelfCheck
-from opsconsole.web.selfchecks import EVALUATION, self_checks
+from opsconsole.web.selfchecks import EVALUATION, HEARTBEATS, self_checks
 from opsconsole.web.serving import allow_connections, bound, serve, server
 from opsconsole.web.settings import ServerSettings
 from opsconsole.web.signing_in import ensure_admin
@@ -202,7 +202,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
             ("statsd", SECOND, statsd.step),
             ("self", 15 * SECOND, _recording(own, store)),
             *((f"rules/{evaluator.group.key}", evaluator.group.interval, evaluator.step) for evaluator in evaluators),
-            ("heartbeats", SECOND, heartbeats.step),
+            (HEARTBEATS, SECOND, heartbeats.step),
             ("failures", 2 * SECOND, failures.step),
             ("slas", 5 * SECOND, slas.step),
             (EVALUATION, SECOND, _dispatching(keeper, courier)),

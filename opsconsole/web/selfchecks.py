@@ -12,6 +12,8 @@ from opsconsole.web.console import SelfCheck
 
 EVALUATION = "dispatch"
 """The loop that turns findings into notifications: while it ticks, the console does its work."""
+HEARTBEATS = "heartbeats"
+"""The loop that judges heartbeats, and each time notes that pings were heard: it fails where the database cannot be written."""
 LATE = timedelta(minutes=1)
 _PATIENCE = 3.0  # seconds
 
@@ -19,7 +21,9 @@ _PATIENCE = 3.0  # seconds
 def self_checks(
     db: Database, store: Store, telemetry: Telemetry, started_at: datetime, patience: float = _PATIENCE
 ) -> tuple[SelfCheck, ...]:
-    """The database answers, the metrics store keeps up, and the evaluation ticks: that one is vital (`/livez`)."""
+    """The database answers, the metrics store keeps up, heartbeats are judged, which needs a database that can be written,
+    and the evaluation ticks: that one is vital (`/livez`).
+    """
 
     async def database(now: datetime) -> str:
         try:
@@ -32,9 +36,21 @@ def self_checks(
     async def metrics(now: datetime) -> str:
         return store.problem or ""
 
-    async def evaluation(now: datetime) -> str:
-        last = telemetry.registry.get_sample_value("opsconsole_loop_last_success_timestamp_seconds", {"loop": EVALUATION})
-        late = now.timestamp() - max(last or 0.0, started_at.timestamp())
-        return f"alerts were last evaluated {late:.0f} s ago" if late > LATE.total_seconds() else ""
+    def late(loop: str, now: datetime) -> str:
+        """How long ago the loop last succeeded, where that is too long; a clock that was set back does not hide it."""
+        last = telemetry.registry.get_sample_value("opsconsole_loop_last_success_timestamp_seconds", {"loop": loop})
+        ago = abs(now.timestamp() - (last or started_at.timestamp()))
+        return f"{ago:.0f} s ago" if ago > LATE.total_seconds() else ""
 
-    return (SelfCheck("database", database), SelfCheck("metrics store", metrics), SelfCheck("evaluation", evaluation, vital=True))
+    async def heartbeats(now: datetime) -> str:
+        return f"heartbeats were last judged {ago}" if (ago := late(HEARTBEATS, now)) else ""
+
+    async def evaluation(now: datetime) -> str:
+        return f"alerts were last evaluated {ago}" if (ago := late(EVALUATION, now)) else ""
+
+    return (
+        SelfCheck("database", database),
+        SelfCheck("metrics store", metrics),
+        SelfCheck("heartbeats", heartbeats),
+        SelfCheck("evaluation", evaluation, vital=True),
+    )

@@ -8,7 +8,7 @@ from opsconsole.db import Database
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.settings import Settings
 from opsconsole.tsdb.store import Store
-from opsconsole.web.selfchecks import EVALUATION, LATE, self_checks
+from opsconsole.web.selfchecks import EVALUATION, HEARTBEATS, LATE, self_checks
 from tests.support.clock import NOON, FakeClock
 
 SOON = timedelta(seconds=1)
@@ -37,6 +37,20 @@ async def test_an_evaluation_that_ticks_is_well_and_one_that_stopped_is_not(db: 
     telemetry.loop_last_success.labels(EVALUATION).set((NOON + timedelta(hours=1)).timestamp())
     assert not (await problems(db, telemetry, timedelta(hours=1) + LATE))["evaluation"]
     assert (await problems(db, telemetry, timedelta(hours=1) + LATE + SOON))["evaluation"]
+
+
+async def test_a_clock_that_was_set_back_hides_no_evaluation_that_stopped(db: Database, telemetry: Telemetry) -> None:
+    telemetry.loop_last_success.labels(EVALUATION).set((NOON + timedelta(hours=1)).timestamp())
+    assert (await problems(db, telemetry, SOON))["evaluation"]
+    telemetry.loop_last_success.labels(EVALUATION).set((NOON - timedelta(hours=1)).timestamp())
+    assert not (await problems(db, telemetry, -timedelta(hours=1)))["evaluation"]
+
+
+async def test_heartbeats_that_cannot_be_judged_are_told_and_no_reason_to_restart(db: Database, telemetry: Telemetry) -> None:
+    telemetry.loop_last_success.labels(EVALUATION).set((NOON + LATE).timestamp())
+    telemetry.loop_last_success.labels(HEARTBEATS).set(NOON.timestamp())
+    assert (await problems(db, telemetry, LATE + SOON))["heartbeats"] == "heartbeats were last judged 61 s ago"
+    assert not (await problems(db, telemetry, LATE + SOON))["evaluation"]
 
 
 async def test_a_database_that_is_gone_is_told(telemetry: Telemetry) -> None:

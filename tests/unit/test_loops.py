@@ -118,3 +118,19 @@ async def test_a_queue_is_read_in_batches() -> None:
     with pytest.raises(Enough):
         await machine.loops.consume(queue, take, name="test", most=3)
     assert batches == [[0, 1, 2], [3, 4]]
+
+
+async def test_a_step_that_fails_again_and_again_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    machine = Machine(6)
+
+    async def failing(now: datetime) -> None:
+        await machine.tick(now)
+        if len(machine.ticks) in (1, 2, 3):
+            raise OSError(f"disk full\nat {now}")
+        if len(machine.ticks) == 4:
+            raise ValueError("something else")
+
+    with caplog.at_level("INFO", "opsconsole.loops"):
+        await machine.run(10 * SECOND, failing)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR", "INFO"]
+    assert machine.counted("opsconsole_loop_failures_total") == 4

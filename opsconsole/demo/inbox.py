@@ -50,7 +50,7 @@ class Entry:
     def height(self) -> int:
         """About the pixels that a mail takes: its frame cannot know."""
         text = self.mail.text if self.mail else ""
-        return min(900, 120 + 24 * sum(1 + len(line) // 75 for line in text.splitlines()))
+        return min(900, 110 + 21 * sum(1 + len(line) // 95 for line in text.splitlines()))
 
 
 def inbox(slack: SlackStandin, mail: MailStandin) -> Starlette:

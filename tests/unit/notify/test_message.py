@@ -147,6 +147,13 @@ def test_nothing_in_a_text_becomes_slack_markup_or_html() -> None:
     assert nasty in as_text(message)
 
 
+def test_a_steps_commands_are_code_in_html_and_stay_harmless() -> None:
+    html = as_html(compose(notification(alert()), BASE, lambda _: ("See it: `ps -e` `rm <x>`, then ask",)))
+    assert ">ps -e</code> <code " in html
+    assert ">rm &lt;x&gt;</code>, then ask</li>" in html
+    assert "`" not in html
+
+
 def test_blocks_stay_within_slacks_limits() -> None:
     long = "<&>" * 3000
     many = [alert(TASK.merged({"task_id": f"{long}{n}"}), summary=long, description=long, error=long) for n in range(30)]

@@ -49,6 +49,7 @@ class AlertKeeper:
         self._scopes: dict[str, dict[Labels, Held]] = {}
         self._labels: dict[str, Labels] = {}
         self._groups = Groups(build(settings))
+        self._inhibits: Inhibitor | None = None
         self._lock = asyncio.Lock()
 
     async def open(self) -> None:
@@ -90,12 +91,14 @@ class AlertKeeper:
             await self._commit(Outcome(ended), now)
 
     async def dispatch(self, now: datetime) -> None:
-        """Flush the groups that are due."""
+        """Flush the groups that are due; in a storm, sources have their say in between."""
         async with self._lock:
             due = self._groups.due(now)
-            for start in range(0, len(due), MOST_GROUPS):
-                await self._flush(self._plans(due[start : start + MOST_GROUPS], now), now)
-            self._count()
+        for start in range(0, len(due), MOST_GROUPS):
+            async with self._lock:
+                alive = [group for group in due[start : start + MOST_GROUPS] if self._groups.get(group.key) is group]
+                await self._flush(self._plans(alive, now), now)
+        self._count()
 
     async def prune(self, before: datetime) -> None:
         """Delete the history of alerts and incidents that ended before then."""
@@ -140,6 +143,7 @@ class AlertKeeper:
         for change, row_id in zip(outcome.transitions, ids, strict=True):
             self._follow(change, row_id)
         if outcome.transitions:
+            self._inhibits = None
             self._on_change()
 
     async def _write(
@@ -217,9 +221,10 @@ class AlertKeeper:
         async with self._db.begin() as session:
             open_alerts = [_held(row_id, alert) for row_id, alert in await db.alerts.open_alerts(session)]
             told = await db.incidents.told_groups(session)
+            heard = {(row.incident_id, fingerprint) for row in told for fingerprint in row.firing}
             for incident_id, row_id, alert in await db.alerts.resolved_of_open_incidents(session):
                 held = _held(row_id, alert)
-                if any(row.incident_id == incident_id and held.fingerprint in row.firing for row in told):
+                if (incident_id, held.fingerprint) in heard:
                     groups.place(held)
             for held in open_alerts:
                 if held.alert.state is AlertState.FIRING:
@@ -227,13 +232,16 @@ class AlertKeeper:
             lost = [row for row in told if not flush.restore(row, groups)]
             await db.incidents.delete_groups(session, [row.key for row in lost])
             await db.incidents.close_orphans(session, {group.labels for group in groups}, self._clock.now())
-        self._open, self._scopes, self._labels, self._groups = {}, {}, {}, groups
+        self._open, self._scopes, self._labels, self._groups, self._inhibits = {}, {}, {}, groups, None
         for held in open_alerts:
             self._hold(held)
 
     def _inhibitor(self) -> Inhibitor:
-        firing = (held.alert.labels for held in self._open.values() if held.alert.state is AlertState.FIRING)
-        return Inhibitor(self._settings.inhibit_rules, firing)
+        """Kept until an alert changes: it looks at every firing one."""
+        if self._inhibits is None:
+            firing = (held.alert.labels for held in self._open.values() if held.alert.state is AlertState.FIRING)
+            self._inhibits = Inhibitor(self._settings.inhibit_rules, firing)
+        return self._inhibits
 
     def _integrations(self, receiver: str) -> Sequence[Integration]:
         return self._receivers.get(receiver, ())

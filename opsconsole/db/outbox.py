@@ -1,7 +1,7 @@
 """What is owed to receivers, every attempt to deliver it, and where the incident's message stands at the far end."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -103,14 +103,29 @@ async def due_lanes(session: Session, now: datetime) -> list[tuple[str, str]]:
     return [(row.receiver, row.integration) for row in await session.execute(query)]
 
 
-async def lane(session: Session, receiver: str, integration: str, most: int = 500) -> list[Owed]:
-    """What one integration is owed, oldest first, claimed rows included."""
+async def due_incidents(session: Session, receiver: str, integration: str, now: datetime, most: int) -> list[int]:
+    """The incidents of which one integration has something to send now and nothing under way, by how long they have waited."""
     query = (
-        sa.select(outbox)
-        .where(outbox.c.state == "owed", outbox.c.receiver == receiver, outbox.c.integration == integration)
-        .order_by(outbox.c.id)
+        sa.select(outbox.c.incident_id)
+        .where(*_owed_to(receiver, integration))
+        .group_by(outbox.c.incident_id)
+        .having(
+            sa.func.min(outbox.c.due_at) <= now,
+            sa.or_(sa.func.max(outbox.c.claimed_until).is_(None), sa.func.max(outbox.c.claimed_until) <= now),
+        )
+        .order_by(sa.func.min(outbox.c.id))
         .limit(most)
     )
+    return list((await session.scalars(query)).all())
+
+
+async def lane(
+    session: Session, receiver: str, integration: str, incidents: Collection[int] | None = None, most: int = 500
+) -> list[Owed]:
+    """What one integration is owed (of some incidents), oldest first, claimed rows included."""
+    query = sa.select(outbox).where(*_owed_to(receiver, integration)).order_by(outbox.c.id).limit(most)
+    if incidents is not None:
+        query = query.where(outbox.c.incident_id.in_(incidents))
     return [
         Owed(
             row.id,
@@ -219,6 +234,10 @@ async def depth(session: Session) -> tuple[int, datetime | None]:
         )
     ).one()
     return row[0], row[1]
+
+
+def _owed_to(receiver: str, integration: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return outbox.c.state == "owed", outbox.c.receiver == receiver, outbox.c.integration == integration
 
 
 def _free(now: datetime) -> sa.ColumnElement[bool]:

@@ -78,13 +78,11 @@ class Lane:
         return bool(claimed)
 
     async def _claim(self, now: datetime) -> list[Owed]:
-        claimed: list[Owed] = []
         async with self._office.db.begin() as session:
-            rows = await db.outbox.lane(session, self.receiver, self.integration)
-            for bundle in bundles(rows, now):
-                if len(claimed) < MOST_CLAIMED and await _taken(session, bundle, now) and bundle.owed.due_at <= now:
-                    claimed.append(bundle.owed)
-        return claimed
+            due = await db.outbox.due_incidents(session, self.receiver, self.integration, now, MOST_CLAIMED)
+            rows = await db.outbox.lane(session, self.receiver, self.integration, due)
+            taken = [bundle.owed for bundle in bundles(rows, now) if await _taken(session, bundle, now)]
+        return [owed for owed in taken if owed.due_at <= now]
 
     async def _deliver(self, owed: Owed) -> None:
         async with self._places:

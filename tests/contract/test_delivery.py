@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from opsconsole.clock import SystemClock
 from opsconsole.db import Database
-from opsconsole.db.outbox import attempts, outbox
+from opsconsole.db.outbox import attempts, due_incidents, outbox
 from opsconsole.demo.slack_standin import Call, SlackStandin
 from opsconsole.notify.settings import Receiver
 from opsconsole.notify.testing import send_test
@@ -363,6 +363,24 @@ async def test_notifications_of_one_incident_arrive_in_order(db: Database) -> No
             await b.say(*(finding(SCHEDULER.merged({"hostname": f"h{n}"})) for n in range(round_ + 1)))
             await b.pass_time(6)
         assert [len(body["alerts"]) for body in hook.bodies] == [1, 2, 3, 4, 5]
+
+
+async def test_incidents_that_wait_hold_up_no_other_and_are_left_alone(db: Database) -> None:
+    async with hook_at() as hook, bench(db, {"name": "hook", "webhook": {"url": hook.url}}) as b:
+        await b.say(*(finding(SCHEDULER.merged({"dag_id": f"d{n}"})) for n in range(30)))
+        await b.dispatch()
+        later = b.clock.now() + timedelta(minutes=1)
+        under_way = sa.update(outbox).where(outbox.c.id <= 5).values(claimed_until=later)
+        waiting = sa.update(outbox).where(outbox.c.id.between(6, 25)).values(due_at=later)
+        async with db.begin() as session:
+            await session.execute(under_way)
+            await session.execute(waiting)
+            assert len(await due_incidents(session, "hook", "webhook", b.clock.now(), 3)) == 3
+        await b.deliver()
+        assert [row.id for row in await b.rows() if row.state == "sent"] == [26, 27, 28, 29, 30]
+        assert {row.claimed_until for row in await b.rows() if 6 <= row.id <= 25} == {None}
+        await b.pass_time(61)
+        assert len(hook.bodies) == 30
 
 
 async def test_what_is_owed_to_a_receiver_that_is_gone_is_recorded_as_failed(db: Database) -> None:

@@ -60,19 +60,20 @@ class GroupEvaluator:
         self._telemetry.rule_group_last_evaluation.labels(self.group.key).set(now.timestamp())
 
     async def _evaluate(self, index: int, rule: Rule, now: datetime) -> None:
-        points = vector(await self._querier.instant(rule.expr, now))
+        at = now - self.group.query_offset
+        points = vector(await self._querier.instant(rule.expr, at))
         if isinstance(rule, RecordingRule):
-            self._recorded[index] = self._keep(rule, points, now, self._recorded.get(index, frozenset()))
+            self._recorded[index] = self._keep(rule, points, at, self._recorded.get(index, frozenset()))
         else:
             findings = await self._findings(rule, points, now)
             await self._take(Verdict(rule.scope, now, findings))
 
-    def _keep(self, rule: RecordingRule, points: Sequence[Point], now: datetime, before: frozenset[Labels]) -> frozenset[Labels]:
+    def _keep(self, rule: RecordingRule, points: Sequence[Point], at: datetime, before: frozenset[Labels]) -> frozenset[Labels]:
         """Record a result, and a staleness marker for every series of the last one that is gone."""
         samples = {labels: point.value for point in points for labels in [recorded_labels(rule, point.labels)]}
         self._check(rule, points, samples)
         gone = dict.fromkeys(before - samples.keys(), STALE)
-        self._record([Sample(rule.name, value, now, labels) for labels, value in (samples | gone).items()])
+        self._record([Sample(rule.name, value, at, labels) for labels, value in (samples | gone).items()])
         return frozenset(samples)
 
     async def _findings(self, rule: AlertingRule, points: Sequence[Point], now: datetime) -> tuple[Finding, ...]:

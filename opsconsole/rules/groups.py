@@ -34,13 +34,17 @@ Rule = AlertingRule | RecordingRule
 
 @dataclass(frozen=True, slots=True)
 class RuleGroup:
-    """Rules that are evaluated together, in order, at one time; `limit` is the most results of a rule, 0 for no limit."""
+    """Rules that are evaluated together, in order, at one time; `limit` is the most results of a rule, 0 for no limit.
+
+    `query_offset` is how long ago their queries look, and stamp what they record: what comes late is there by then.
+    """
 
     name: str
     file: str
     rules: tuple[Rule, ...]
     interval: timedelta = timedelta(seconds=15)
     limit: int = 0
+    query_offset: timedelta = timedelta(0)
 
     @property
     def key(self) -> str:

@@ -36,6 +36,8 @@ class _Group(Settings):
     name: Text
     interval: Duration | None = None
     limit: int = 0
+    query_offset: Duration = timedelta(0)
+    labels: dict[str, Text] | None = None
     rules: tuple[_Rule, ...] | None = None
 
 
@@ -107,22 +109,25 @@ class _Reader:
             self._problem((*place, "interval"), "an interval must be longer than nothing")
         if group.limit < 0:
             self._problem((*place, "limit"), "a limit cannot be negative")
-        rules = self._rules((*place, "rules"), group)
-        return RuleGroup(group.name, self._file, rules, group.interval or self._interval, group.limit)
+        self._check_names(place, "labels", group.labels)
+        rules = self._rules(place, group)
+        return RuleGroup(group.name, self._file, rules, group.interval or self._interval, group.limit, group.query_offset)
 
     def _rules(self, place: documents.Place, group: _Group) -> tuple[Rule, ...]:
         seen: dict[str, int] = {}
         times: Counter[str] = Counter()
         rules: list[Rule] = []
+        shared = self._templates((*place, "labels"), group.labels)
         for index, rule in enumerate(group.rules or ()):
-            here = (*place, index)
+            here = (*place, "rules", index)
             self._check(here, rule)
-            identity = repr((rule.record, rule.alert, rule.expr, sorted((rule.labels or {}).items())))
-            if identity in seen:
-                self._problem(here, f"{rule.record or rule.alert} is given twice, word for word (line {seen[identity]} too)")
-            seen.setdefault(identity, self._document.line(here))
+            self._check_new(here, rule, seen)
             times[rule.alert] += 1
-            rules.append(self._rule(here, group.name, rule, times[rule.alert]))
+            if rule.record:
+                labels = {**(group.labels or {}), **(rule.labels or {})}
+                rules.append(RecordingRule(rule.record, rule.expr, self._document.line(here), labels))
+            else:
+                rules.append(self._alerting(here, group.name, rule, times[rule.alert], shared))
         return tuple(rules)
 
     def _check(self, place: documents.Place, rule: _Rule) -> None:
@@ -137,10 +142,19 @@ class _Reader:
         for key in ("for", "keep_firing_for", "annotations"):
             if rule.record and getattr(rule, "pending_for" if key == "for" else key) is not None:
                 self._problem((*place, key), f"a recording rule has no {key}")
-        for key, names in (("labels", rule.labels), ("annotations", rule.annotations)):
-            for name in names or {}:
-                if not _LABEL.fullmatch(name) or (key == "labels" and name == "__name__"):
-                    self._problem((*place, key, name), f"{name!r} is not a name for {key}")
+        self._check_names(place, "labels", rule.labels)
+        self._check_names(place, "annotations", rule.annotations)
+
+    def _check_new(self, place: documents.Place, rule: _Rule, seen: dict[str, int]) -> None:
+        identity = repr((rule.record, rule.alert, rule.expr, sorted((rule.labels or {}).items())))
+        if identity in seen:
+            self._problem(place, f"{rule.record or rule.alert} is given twice, word for word (line {seen[identity]} too)")
+        seen.setdefault(identity, self._document.line(place))
+
+    def _check_names(self, place: documents.Place, key: str, names: Iterable[str] | None) -> None:
+        for name in names or ():
+            if not _LABEL.fullmatch(name) or (key == "labels" and name == "__name__"):
+                self._problem((*place, key, name), f"{name!r} is not a name for {key}")
 
     def _check_expr(self, place: documents.Place, expr: str) -> None:
         try:
@@ -148,19 +162,16 @@ class _Reader:
         except QueryError as error:
             self._problem(place, f"expr: {error}")
 
-    def _rule(self, place: documents.Place, group: str, rule: _Rule, time: int) -> Rule:
-        line = self._document.line(place)
-        if rule.record:
-            return RecordingRule(rule.record, rule.expr, line, rule.labels or {})
+    def _alerting(self, place: documents.Place, group: str, rule: _Rule, time: int, shared: dict[str, Template]) -> AlertingRule:
         nth = f"#{time}" if time > 1 else ""
         return AlertingRule(
             rule.alert,
             rule.expr,
             f"rules/{self._file};{group};{rule.alert}{nth}",
-            line,
+            self._document.line(place),
             rule.pending_for or timedelta(0),
             rule.keep_firing_for or timedelta(0),
-            self._templates((*place, "labels"), rule.labels),
+            shared | self._templates((*place, "labels"), rule.labels),
             self._templates((*place, "annotations"), rule.annotations),
         )
 

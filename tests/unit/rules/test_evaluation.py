@@ -109,6 +109,18 @@ async def test_two_results_that_become_one_are_a_failure() -> None:
     assert (bench.verdicts, bench.failures("Same"), bench.failures("r")) == ([], 1, 1)
 
 
+async def test_a_group_with_an_offset_looks_back_and_stamps_what_it_records_so() -> None:
+    offset = timedelta(minutes=1)
+    text = group("{record: 'job:up', expr: up}", "{alert: Down, expr: up == 0}").replace("limit: 0", "query_offset: 1m")
+    bench = Bench(text)
+    bench.given("up", 0, at=NOON - offset)
+    bench.given("up", 1)
+    await bench.evaluator.step(NOON)
+    (series,) = await bench.source.select([Matcher("__name__", MatchOp.EQUAL, "job:up")], 0, millis(NOON))
+    assert (series.timestamps.tolist(), series.values.tolist()) == ([millis(NOON - offset)], [0.0])
+    assert [(verdict.at, len(verdict.findings)) for verdict in bench.verdicts] == [(NOON, 1)]
+
+
 async def test_more_results_than_the_limit_are_a_failure() -> None:
     bench = Bench(group("{alert: Many, expr: up}", limit=1))
     bench.given("up", 1, {"job": "a"})

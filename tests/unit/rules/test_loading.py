@@ -8,6 +8,7 @@ import pytest
 from opsconsole import documents
 from opsconsole.model import ConfigError
 from opsconsole.rules import AlertingRule, RecordingRule, loading
+from opsconsole.rules.templates import Context, render
 
 WHOLE = """
 groups:
@@ -116,6 +117,24 @@ def test_a_file_that_is_not_there_is_told_and_an_empty_glob_is_not(tmp_path: Pat
 
 def test_an_empty_file_has_no_groups() -> None:
     assert loading.parse(documents.parse("", "rules.yaml"), "rules") == []
+
+
+def test_a_groups_labels_lie_under_its_rules_own() -> None:
+    text = "groups:\n- name: g\n  labels: {team: data, tier: '{{ $value }}'}\n  rules:\n"
+    rules = "  - {alert: a, expr: up, labels: {team: web}}\n  - {record: r, expr: up, labels: {x: y}}\n"
+    (group,) = loading.parse(documents.parse(text + rules, "rules.yaml"), "rules")
+    alerting, recording = group.rules
+    assert isinstance(alerting, AlertingRule)
+    assert {name: render(label, Context({}, 2.0)) for name, label in alerting.labels.items()} == {"team": "web", "tier": "2"}
+    assert recording.labels == {"team": "data", "tier": "{{ $value }}", "x": "y"}
+
+
+def test_a_groups_labels_are_checked_once_and_at_their_line() -> None:
+    text = "groups:\n- name: g\n  labels:\n    a-b: x\n    c: '{{ nofunc }}'\n"
+    assert problems(text + "  rules: [{alert: a, expr: up}, {alert: b, expr: up}]\n") == [
+        "rules.yaml:4: 'a-b' is not a name for labels",
+        "rules.yaml:5: c: function 'nofunc' is not defined",
+    ]
 
 
 def test_a_text_left_empty_is_an_empty_text_as_in_prometheus() -> None:

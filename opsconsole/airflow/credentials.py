@@ -23,6 +23,8 @@ _RENEW_AFTER = 60.0
 _RETRY_LOGIN_AFTER = 30.0
 """Seconds before a refused login is tried again, so that a wrong password does not lock an account."""
 _COMMAND_DEADLINE = 30.0
+_RETRY_COMMAND_AFTER = 10.0
+"""Seconds for which a failure of the command answers for it."""
 
 
 class Credentials(Protocol):
@@ -114,13 +116,43 @@ def _login_refused(status: int) -> Refused:
 
 
 class TokenCommand(_Renewed):
-    """A token that a command prints, such as `gcloud auth print-access-token`; run without a shell."""
+    """A token that a command prints, such as `gcloud auth print-access-token`; run without a shell.
+
+    It may take longer than whoever waits for it: it runs on, for the next to ask. A failure is told to all who ask
+    shortly after, so that a dozen collectors do not start a dozen commands.
+    """
 
     def __init__(self, command: str, clock: Clock, deadline: float = _COMMAND_DEADLINE) -> None:
         super().__init__(clock)
         self._command, self._deadline = shlex.split(command), deadline
+        self._running: asyncio.Task[str | CollectError] | None = None
+        self._failed_at = 0.0
 
     async def _fetch(self) -> str:
+        if self._running is None or self._is_spent(self._running):
+            self._running = asyncio.create_task(self._outcome())
+        outcome = await asyncio.shield(self._running)
+        if isinstance(outcome, CollectError):
+            raise CollectError(str(outcome), retryable=outcome.retryable) from outcome
+        self._running = None
+        return outcome
+
+    def _is_spent(self, run: "asyncio.Task[str | CollectError]") -> bool:
+        if not run.done():
+            return False
+        if run.cancelled() or run.exception() is not None:
+            return True
+        return isinstance(run.result(), CollectError) and self._clock.monotonic() - self._failed_at >= _RETRY_COMMAND_AFTER
+
+    async def _outcome(self) -> str | CollectError:
+        """A failure is a value: nobody may be waiting for it any more."""
+        try:
+            return await self._printed()
+        except CollectError as error:
+            self._failed_at = self._clock.monotonic()
+            return error
+
+    async def _printed(self) -> str:
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command,

@@ -5,6 +5,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -15,6 +16,7 @@ from opsconsole.airflow.credentials import TokenCommand
 from opsconsole.airflow.settings import Airflow as Settings
 from opsconsole.clock import SystemClock
 from opsconsole.model import CollectError
+from tests.support.clock import FakeClock
 from tests.support.postgres import free_port
 from tests.support.servers import TLS, answering, dripping, endless, serving, silent
 
@@ -104,6 +106,39 @@ async def test_a_token_command_runs_once_for_all_who_wait() -> None:
 async def test_a_token_command_that_fails_tells_its_last_words() -> None:
     with pytest.raises(CollectError, match=r"exit status 3: please log in$"):
         await command('import sys; print("x\\nplease log in", file=sys.stderr); sys.exit(3)').headers()
+
+
+async def test_a_token_command_that_fails_runs_again_only_after_a_while(tmp_path: Path) -> None:
+    clock = FakeClock()
+    script = tmp_path / "token.py"
+    script.write_text(f"open({str(tmp_path / 'runs')!r}, 'a').write('.'); raise SystemExit(1)")
+    credentials = TokenCommand(f"{sys.executable} {script}", clock, 120)
+    for _ in range(3):
+        with pytest.raises(CollectError, match="exit status 1"):
+            await credentials.headers()
+    assert (tmp_path / "runs").read_text() == "."
+    clock.tick(10)
+    script.write_text("print('later')")
+    assert await credentials.headers() == {"Authorization": "Bearer later"}
+
+
+async def test_a_token_command_that_outlasts_who_waits_serves_the_next(tmp_path: Path) -> None:
+    go, runs, script = tmp_path / "go", tmp_path / "runs", tmp_path / "token.py"
+    script.write_text(
+        f"import os, time\nopen({str(runs)!r}, 'a').write('.')\n"
+        f"while not os.path.exists({str(go)!r}): time.sleep(0.01)\nprint('at-last')"
+    )
+    credentials = TokenCommand(f"{sys.executable} {script}", SystemClock(), 120)
+    waiting = asyncio.create_task(credentials.headers())
+    async with asyncio.timeout(60):
+        while not runs.exists():
+            await asyncio.sleep(0.02)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    go.touch()
+    assert await credentials.headers() == {"Authorization": "Bearer at-last"}
+    assert runs.read_text() == "."
 
 
 async def test_a_token_command_that_hangs_is_ended() -> None:

@@ -1,7 +1,8 @@
 """Rule unit tests in promtool's format (`promtool test rules`), on our own engine.
 
 As promtool does, every group is evaluated at each `evaluation_interval` from time zero on, whatever its own interval,
-and an alert test compares the alerts that fire at the last evaluation at or before its `eval_time`.
+subqueries without a step take that interval too, and an alert test compares the alerts that fire at the last evaluation at
+or before its `eval_time`.
 """
 
 import asyncio
@@ -14,10 +15,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from opsconsole import documents
+from opsconsole import documents, promql
 from opsconsole.clock import SystemClock, millis
 from opsconsole.model import ConfigError, Finding, Labels, QueryError, Verdict
-from opsconsole.promql import Engine
 from opsconsole.rules import loading, notation
 from opsconsole.rules.evaluation import GroupEvaluator
 from opsconsole.rules.groups import RuleGroup
@@ -153,7 +153,7 @@ class _Case:
     ) -> None:
         self._document, self._place, self._test, self._interval = document, ("tests", index), test, interval
         self._source, self._alerts = MemorySource(), _Alerts()
-        self._engine = Engine(self._source, SystemClock())
+        self._engine = promql.Engine(self._source, SystemClock(), promql.Settings(subquery_step=interval))
         self._evaluators = [self._evaluator(group) for group in groups]
         self._held = 0
         self._problems: list[str] = []

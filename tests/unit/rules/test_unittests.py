@@ -104,6 +104,17 @@ def test_values_are_written_short(text: str, expected: list[float | None]) -> No
     assert notation.values(text) == expected
 
 
+def test_a_subquery_without_a_step_takes_the_files_evaluation_interval(tmp_path: Path) -> None:
+    (tmp_path / "tests.yaml").write_text(
+        "evaluation_interval: 2m\n"
+        "tests:\n"
+        "- input_series: [{series: up, values: 1x20}]\n"
+        "  promql_expr_test:\n"
+        "  - {expr: 'count_over_time(up[9m:])', eval_time: 10m, exp_samples: [{labels: '{}', value: 5}]}\n"
+    )
+    assert unittests.run_files([tmp_path / "tests.yaml"]) == []
+
+
 def test_matchers_select_in_a_test_as_they_do_in_the_console(tmp_path: Path) -> None:
     (tmp_path / "tests.yaml").write_text(
         "tests:\n"

@@ -65,3 +65,8 @@ class Airflow(Settings):
     url: BaseUrl
     auth: Auth = Auth()
     tls: Tls = Tls()
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether anything is asked by https, so that authorities to trust are needed."""
+        return urlsplit(self.url).scheme == "https"

@@ -73,7 +73,7 @@ def open_http(settings: Settings, limits: Limits | None = None) -> httpx.AsyncCl
 
 
 def _trust(settings: Settings) -> ssl.SSLContext | bool:
-    if not settings.url.startswith("https:") or not settings.tls.verify:
+    if not settings.encrypted or not settings.tls.verify:
         return False
     if settings.tls.ca_file is None:
         return True

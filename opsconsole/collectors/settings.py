@@ -73,6 +73,10 @@ class Deployment(Airflow):
     statsd: StatsdSource = StatsdSource()
     components: Components = Components()
 
+    @property
+    def encrypted(self) -> bool:
+        return super().encrypted or urlsplit(self.components.scheduler.health_url or "").scheme == "https"
+
     @field_validator("interval")
     @classmethod
     def _not_too_often(cls, value: timedelta) -> timedelta:

@@ -56,9 +56,10 @@ async def test_nobody_listening_is_one_line() -> None:
 
 async def test_an_unknown_certificate_is_refused_and_the_mend_is_named() -> None:
     async with serving(VERSION, tls=True) as port:
-        with pytest.raises(CollectError, match=r"not trusted: give tls\.ca_file") as caught:
-            await ask(f"https://127.0.0.1:{port}")
-    assert not caught.value.retryable
+        for scheme in ("https", "HTTPS"):
+            with pytest.raises(CollectError, match=r"not trusted: give tls\.ca_file") as caught:
+                await ask(f"{scheme}://127.0.0.1:{port}")
+            assert not caught.value.retryable
 
 
 async def test_a_ca_of_ones_own_is_trusted() -> None:

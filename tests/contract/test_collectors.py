@@ -20,8 +20,9 @@ from opsconsole.model import CollectError, Sample
 from tests.support.airflow_api import URL, Answer, CannedAirflow, html, ok, recorded, recorded_health
 from tests.support.clock import NOON, FakeClock
 from tests.support.postgres import free_port
-from tests.support.servers import answering, serving, silent
+from tests.support.servers import TLS, answering, serving, silent
 
+PATIENCE = Limits(connect=60, read=60, total=60)
 NOTHING = ok({"dag_runs": [], "task_instances": [], "total_entries": 0})
 
 
@@ -311,9 +312,25 @@ async def test_one_hanging_deployment_does_not_delay_another(db: Database) -> No
     await asyncio.gather(*stuck, return_exceptions=True)
 
 
+async def _tls_port_answers(db: Database, port: int, **tls: str) -> list[float]:
+    url = f"https://127.0.0.1:{port}/health"
+    settings = {"name": "prod", "url": URL, "tls": tls, "components": {"scheduler": {"health_url": url}}}
+    target = Target(Deployment.model_validate(settings), db, FakeClock(), open_client=lambda one: open_http(one, PATIENCE))
+    try:
+        return [one.value for one in await AirflowSchedulerPort(target, url, 60).collect(NOON)]
+    finally:
+        await target.close()
+
+
+async def test_a_schedulers_port_with_a_certificate_that_nobody_vouches_for_is_no_evidence(db: Database) -> None:
+    async with serving(answering(b""), tls=True) as port:
+        with pytest.raises(CollectError, match="CERTIFICATE_VERIFY_FAILED"):
+            await _tls_port_answers(db, port)
+        assert await _tls_port_answers(db, port, ca_file=str(TLS / "cert.pem")) == [1, 1]
+
+
 async def _port_answers(db: Database, port: int, deadline: float = 60) -> tuple[float, str]:
-    patience = Limits(connect=60, read=60, total=60)
-    target = Target(Deployment(name="prod", url=URL), db, FakeClock(), open_client=lambda one: open_http(one, patience))
+    target = Target(Deployment(name="prod", url=URL), db, FakeClock(), open_client=lambda one: open_http(one, PATIENCE))
     try:
         samples = await AirflowSchedulerPort(target, f"http://127.0.0.1:{port}/health", deadline).collect(NOON)
     finally:

@@ -96,22 +96,25 @@ def console(services: dict[str, Service], postgres_url: str, tmp_path: Path) -> 
             stdout=out,
             stderr=out,
         )
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    assert process.wait(30) == 0
+    try:
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
 
 
 def test_the_console_starts_with_the_composes_own_environment_and_command(
     services: dict[str, Service], console: str, postgres_url: str
 ) -> None:
     def ready() -> bool:
-        return httpx.get(f"{console}/readyz", trust_env=False).status_code == 200
+        return httpx.get(f"{console}/readyz", timeout=60, trust_env=False).status_code == 200
 
     eventually("ready", ready)
-    health = httpx.get(f"{console}/health/local", trust_env=False)  # no Airflow is there: known, and not ok
+    health = httpx.get(f"{console}/health/local", timeout=60, trust_env=False)  # no Airflow is there: known, and not ok
     assert (health.status_code, "unknown" in health.text) == (503, True)
     ping = urlsplit(services["airflow"]["environment"]["OPSCONSOLE_PING_URL"])
     assert (ping.hostname, ping.port) == ("console", 8600)
-    assert httpx.get(console + ping.path, trust_env=False).status_code == 200
+    assert httpx.get(console + ping.path, timeout=60, trust_env=False).status_code == 200
     with psycopg.connect(postgres_url.replace("postgresql+psycopg:", "postgresql:")) as database:
         assert database.execute("select slug, deployment, pings from checks").fetchall() == [("local-canary", "local", 1)]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -21,6 +22,7 @@ from tests.support.postgres import free_port
 
 KEEPER = str(keeper.__file__)
 DAEMONS = {"api_server", "dag-processor", "scheduler", "triggerer"}
+pytestmark = pytest.mark.timeout(900)
 
 
 class Demo:
@@ -44,7 +46,7 @@ class Demo:
 
     def told(self, pattern: str) -> str:
         """What it says in the pattern's group, once it does."""
-        match = eventually(f"it says {pattern!r}", lambda: re.search(pattern, self._running()), within=90)
+        match = eventually(f"it says {pattern!r}", lambda: re.search(pattern, self._running()), within=240)
         return str(match[1])
 
     def _running(self) -> str:
@@ -54,8 +56,8 @@ class Demo:
     def airflow(self) -> list[psutil.Process]:
         """Every process of its Airflow's session, wherever it hangs in the tree."""
         if self._session == 0 and self.process.poll() is None:
-            keepers = [child for child in psutil.Process(self.process.pid).children() if KEEPER in child.cmdline()]
-            leaders = [child.pid for one in keepers for child in one.children() if os.getsid(child.pid) == child.pid]
+            keepers = [child for child in _children(psutil.Process(self.process.pid)) if KEEPER in _line(child)]
+            leaders = [child.pid for one in keepers for child in _children(one) if _session(child) == child.pid]
             self._session = leaders[0] if leaders else 0
         return [process for process in psutil.process_iter() if self._session and _session(process) == self._session]
 
@@ -66,9 +68,10 @@ class Demo:
 
     def end(self, sign: signal.Signals) -> int:
         """Its exit status, when all of its Airflow has ended too."""
+        eventually("its Airflow is there", self.airflow)
         self.process.send_signal(sign)
-        status = self.process.wait(60)
-        eventually("nothing of Airflow is left", lambda: not self.airflow(), within=30)
+        status = self.process.wait(120)
+        eventually("nothing of Airflow is left", lambda: not self.airflow())
         return status
 
     def remove(self) -> None:
@@ -76,7 +79,15 @@ class Demo:
             self.process.kill()
             self.process.wait()
         for process in self.airflow():
-            process.kill()
+            with suppress(psutil.Error):
+                process.kill()
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children()
+    except psutil.Error:
+        return []
 
 
 def _line(process: psutil.Process) -> str:
@@ -93,32 +104,38 @@ def _session(process: psutil.Process) -> int:
         return 0
 
 
+def ask(url: str) -> httpx.Response:
+    return httpx.get(url, timeout=60, trust_env=False)
+
+
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
     showing = Demo(tmp_path)
-    yield showing
-    showing.remove()
+    try:
+        yield showing
+    finally:
+        showing.remove()
 
 
 def test_it_tells_where_all_is_and_interrupted_it_leaves_nothing(demo: Demo) -> None:
     assert demo.told(r"opsconsole is at (\S+)") == f"{demo.url}/"
     login = demo.told(r"First login: admin, password (\S+)")
     inbox = demo.told(r"(http://\S+/inbox)")
-    assert "Inbox" in httpx.get(inbox, trust_env=False).text
+    assert "Inbox" in ask(inbox).text
     airflow = demo.told(r"(http://\S+/) \(admin / \S+\)")
     demo.told(r"(Airflow is healthy)")
-    assert httpx.get(f"{airflow}api/v2/version", trust_env=False).json()["version"] == VERSION
-    with httpx.Client(base_url=demo.url, trust_env=False, follow_redirects=True) as http:
+    assert ask(f"{airflow}api/v2/version").json()["version"] == VERSION
+    with httpx.Client(base_url=demo.url, timeout=60, trust_env=False, follow_redirects=True) as http:
         page = http.post("/login", data={"name": "admin", "password": login})
         assert (page.status_code, "/deployments/demo" in page.text) == (200, True)
-    eventually("its Airflow is ok", lambda: httpx.get(f"{demo.url}/health/demo", trust_env=False).status_code == 200, within=90)
-    assert demo.daemons() == DAEMONS
+    eventually("its Airflow is ok", lambda: ask(f"{demo.url}/health/demo").status_code == 200, within=240)
+    eventually("every daemon is there", lambda: demo.daemons() == DAEMONS)
     assert demo.end(signal.SIGINT) == 0
     assert "Traceback" not in demo.said
 
 
 def test_killed_while_airflow_starts_it_leaves_no_airflow(demo: Demo) -> None:
-    eventually("Airflow starts", lambda: demo.daemons() == DAEMONS)
+    eventually("Airflow starts", lambda: demo.daemons() == DAEMONS, within=240)
     assert demo.end(signal.SIGKILL) == -signal.SIGKILL
 
 
@@ -141,12 +158,12 @@ def test_its_sample_failure_reaches_the_inbox_and_killed_it_leaves_no_airflow(de
     inbox = demo.told(r"(http://\S+/inbox)")
 
     def received() -> bool:
-        articles = httpx.get(inbox, trust_env=False).text.split("<article")[1:]
+        articles = ask(inbox).text.split("<article")[1:]
         failures = [article for article in articles if "sample_failure" in article]
         return all(any(tag in article for article in failures) for tag in ("Slack</span>", "E-mail</span>"))
 
     eventually("Slack's message and the e-mail are there", received, within=240)
-    assert demo.daemons() == DAEMONS
+    eventually("every daemon is there", lambda: demo.daemons() == DAEMONS)
     assert demo.end(signal.SIGKILL) == -signal.SIGKILL
 
 
@@ -156,7 +173,7 @@ def kept(*command: str) -> subprocess.Popen[bytes]:
 
 def test_the_keeper_hands_on_how_its_command_ended() -> None:
     process = kept(sys.executable, "-c", "raise SystemExit(7)")
-    assert process.wait(30) == 7
+    assert process.wait(120) == 7
 
 
 def test_the_keeper_ends_what_hides_in_a_group_of_its_own() -> None:
@@ -167,5 +184,5 @@ def test_the_keeper_ends_what_hides_in_a_group_of_its_own() -> None:
     family = [int(process.stdout.readline()) for _ in range(2)]
     assert os.getpgid(family[0]) != os.getpgid(family[1])
     process.stdin.close()
-    assert process.wait(30) != 0
-    assert [pid for pid in family if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE] == []
+    assert process.wait(120) != 0
+    assert [process.pid for process in psutil.process_iter() if process.pid in family and _session(process)] == []

@@ -20,6 +20,7 @@ processor. It is no Airflow Variable, because that would cost a database query a
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
@@ -107,6 +108,8 @@ def ping(url: str, body: dict) -> None:
         raise RuntimeError(f"{host} refused the ping: HTTP {error.code} {error.reason}") from None
     except OSError as error:
         raise RuntimeError(f"{host} cannot be pinged: {getattr(error, 'reason', error)}") from None
+    except (http.client.HTTPException, ValueError) as error:  # its text may hold the address
+        raise RuntimeError(f"{host} cannot be pinged: {type(error).__name__}; is the address a URL without spaces?") from None
     if answer not in (b"OK", b"Created"):
         raise RuntimeError(f"{host} answered the ping with something else than OK; is the address a ping address?")
 

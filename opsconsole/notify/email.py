@@ -14,27 +14,51 @@ from opsconsole.notify.settings import Email, split_smarthost
 from opsconsole.secrets import redacted
 
 _SECONDS = 15
+_MOST_REMEMBERED = 1000
 
 
 class EmailPost:
+    """A recipient whose server says "later" (greylisting) is tried again alone. Who was reached already is known here only:
+    a restart in between sends the mail to all again, under the same Message-ID."""
+
     def __init__(self, settings: Email) -> None:
         self._settings = settings
         self._host, self._port = split_smarthost(settings.smarthost)
+        self._everyone = [parseaddr(one)[1] or one for one in settings.to]
+        self._reached: dict[str, frozenset[str]] = {}
 
     async def send(self, letter: Letter) -> Receipt:
         mail = compose_mail(letter, self._settings)
-        refused, answer = await self._deliver(mail)
-        missed = f"; refused: {', '.join(f'{who} ({why.code})' for who, why in refused.items())}" if refused else ""
-        first = (letter.reference or {}).get("message_id") or mail["Message-ID"]
+        name = str(mail["Message-ID"])
+        before = self._reached.get(name, frozenset())
+        wanted = [one for one in self._everyone if one not in before]
+        refused, answer = await self._deliver(mail, wanted)
+        reached = before.union(wanted) - refused.keys()
+        self._remember(name, reached if any(code < 500 for code, _ in refused.values()) else None)
+        if name in self._reached or not reached:
+            said = ", ".join(f"{who}: {code} {why}" for who, (code, why) in refused.items())
+            raise DeliveryError(redacted(said)[:500], permanent=name not in self._reached)
+        missed = f"; refused: {', '.join(f'{who} ({code})' for who, (code, _) in refused.items())}" if refused else ""
+        first = (letter.reference or {}).get("message_id") or name
         return Receipt(f"{answer}{missed}"[:500], {"message_id": str(first), "subject": str(mail["Subject"])})
 
-    async def _deliver(self, mail: EmailMessage) -> tuple[dict[str, Any], str]:
+    def _remember(self, name: str, reached: frozenset[str] | None) -> None:
+        """Until the mail has come to all; a mail that a newer one spoke for is forgotten in time."""
+        self._reached.pop(name, None)
+        if reached is not None:
+            self._reached[name] = reached
+            for oldest in list(self._reached)[:-_MOST_REMEMBERED]:
+                del self._reached[oldest]
+
+    async def _deliver(self, mail: EmailMessage, recipients: list[str]) -> tuple[dict[str, tuple[int, str]], str]:
+        """Who was refused, with code and reason, and what the server answered to the mail."""
         import aiosmtplib
 
         password = self._settings.password
         try:
-            return await aiosmtplib.send(
+            refused, answer = await aiosmtplib.send(
                 mail,
+                recipients=recipients,
                 hostname=self._host,
                 port=self._port,
                 username=self._settings.username,
@@ -42,8 +66,11 @@ class EmailPost:
                 timeout=_SECONDS,
                 **self._encryption(),
             )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            return {one.recipient: (one.code, one.message) for one in error.recipients}, ""
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise _failed(error) from error
+        return {who: (why.code, why.message) for who, why in refused.items()}, answer
 
     def _encryption(self) -> dict[str, Any]:
         """`auto` takes what the server offers, unverified, as other mailers do (RFC 7435), but a password never goes
@@ -80,17 +107,13 @@ def compose_mail(letter: Letter, settings: Email) -> EmailMessage:
 
 
 def _failed(error: Exception) -> DeliveryError:
-    """A 5xx answer stays what it is, a 4xx passes (RFC 5321, 4.2.1); so does a refusal of which
-    one recipient's part passes."""
+    """A 5xx answer stays what it is, a 4xx passes (RFC 5321, 4.2.1). A certificate that is refused may be renewed, as every
+    other trouble with the connection may pass."""
     import aiosmtplib
 
-    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
-        codes = [refusal.code for refusal in error.recipients]
-        said = ", ".join(f"{refusal.recipient}: {refusal.code} {refusal.message}" for refusal in error.recipients)
-        return DeliveryError(redacted(said)[:500], permanent=all(code >= 500 for code in codes))
     said = redacted(" ".join(f"{type(error).__name__}: {' '.join(map(str, error.args))}".split()))[:500]
     code = getattr(error, "code", 0)
-    never = isinstance(error, aiosmtplib.SMTPNotSupported | ValueError)
+    never = isinstance(error, aiosmtplib.SMTPNotSupported | ValueError) and not isinstance(error, OSError)
     return DeliveryError(said, permanent=never or 500 <= code < 600)
 
 

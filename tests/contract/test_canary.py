@@ -147,3 +147,13 @@ def test_what_is_no_ok_fails_without_showing_the_key(
 def test_a_console_that_is_not_there_fails_in_one_line(canary: SimpleNamespace) -> None:
     with pytest.raises(RuntimeError, match=r"^127.0.0.1 cannot be pinged: .*refused"):
         canary.ping(f"http://127.0.0.1:{free_port()}/ping/secret-key/prod-canary", {})
+
+
+@pytest.mark.parametrize(
+    "address", ["http://console/ping/secret key/prod-canary", "http://user:secret key@console/ping", "http://console:secret/"]
+)
+def test_a_malformed_address_fails_without_showing_it(canary: SimpleNamespace, address: str) -> None:
+    with pytest.raises(RuntimeError, match=r"^console cannot be pinged: ") as caught:
+        canary.ping(address, {})
+    assert "secret" not in str(caught.value)
+    assert caught.value.__suppress_context__

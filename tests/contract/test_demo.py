@@ -162,7 +162,7 @@ def test_its_sample_failure_reaches_the_inbox_and_killed_it_leaves_no_airflow(de
         failures = [article for article in articles if "sample_failure" in article]
         return all(any(tag in article for article in failures) for tag in ("Slack</span>", "E-mail</span>"))
 
-    eventually("Slack's message and the e-mail are there", received, within=240)
+    eventually("Slack's message and the e-mail are there", received, within=600)
     eventually("every daemon is there", lambda: demo.daemons() == DAEMONS)
     assert demo.end(signal.SIGKILL) == -signal.SIGKILL
 

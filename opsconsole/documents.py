@@ -34,6 +34,8 @@ _WANTED = {
 """What a value must be, by the kind of pydantic's error."""
 _SHOULD = re.compile(r"^(?:Input|String|Value|Tuple|List|Dictionary) should ")
 
+_MOST_PLACES = 200_000
+
 
 class _Loader(yaml.SafeLoader):
     pass
@@ -138,6 +140,8 @@ def _named(found: Mapping[str, Any]) -> str:
 
 def _mark(node: yaml.Node, place: Place, lines: dict[Place, int], duplicates: list[str], name: str) -> None:
     lines.setdefault(place, node.start_mark.line + 1)
+    if len(lines) > _MOST_PLACES:
+        raise ValueError(f"more than {_MOST_PLACES} values, with its aliases written out")
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             _mark(item, (*place, index), lines, duplicates, name)

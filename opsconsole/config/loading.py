@@ -66,6 +66,8 @@ def _listening(document: Document, listen: str | None) -> Document:
     if listen is None or not isinstance(value, dict):
         return document
     server = value.get("server") or {}
+    if not isinstance(server, dict):
+        return document
     return replace(document, value={**value, "server": {**server, "listen": listen}})
 
 

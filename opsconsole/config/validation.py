@@ -39,7 +39,9 @@ def validated(document: Document, folder: Path, environment: Mapping[str, str], 
     except ValidationError as error:
         problems += [_told(document, problem) for problem in error.errors()]
         faulty = {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}
-        return Config.model_validate({key: section for key, section in value.items() if str(key) not in faulty})
+        return Config.model_validate(
+            {key: section for key, section in value.items() if isinstance(key, str) and key not in faulty}
+        )
 
 
 def _expanded(document: Document, value: Any, place: Place, environment: Mapping[str, str], problems: list[str]) -> Any:

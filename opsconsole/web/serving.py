@@ -44,10 +44,9 @@ def bound(host: str, port: int) -> socket.socket:
         with_reuse = socket.socket(family, socket.SOCK_STREAM)
         with_reuse.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with_reuse.bind(address)
-    except OSError as error:
-        raise OpsConsoleError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another with --listen or server.listen"
-        ) from error
+    except (OSError, UnicodeError) as error:  # a name that no name can be
+        why = getattr(error, "strerror", None) or error
+        raise OpsConsoleError(f"cannot listen on {host}:{port}: {why}; choose another with --listen or server.listen") from error
     return with_reuse
 
 

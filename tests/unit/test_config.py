@@ -394,3 +394,18 @@ def test_a_glob_or_a_folder_without_a_file_is_noted_at_its_line(tmp_path: Path) 
         "opsconsole.yaml:4: note: no file fits nowhere/*.yaml",
         "opsconsole.yaml:6: note: no file fits empty/",
     ]
+
+
+@pytest.mark.parametrize("server", ["[1]", "abc", "7"])
+def test_a_server_that_is_no_mapping_is_told_with_a_listen_address_too(tmp_path: Path, server: str) -> None:
+    file = tmp_path / "opsconsole.yaml"
+    file.write_text(f"server: {server}")
+    with pytest.raises(ConfigError) as caught:
+        load(file, {}, listen="127.0.0.1:2")
+    assert caught.value.problems == [f"{file}:1: server: must be a mapping"]
+
+
+@pytest.mark.parametrize("key", ["1", "true", "~", "2026-01-01", "1.5"])
+@pytest.mark.parametrize("place", ["{}: x", "server: {{{}: x}}", "deployments: [{{name: a, url: 'http://h', {}: x}}]"])
+def test_a_key_that_is_no_text_is_a_problem_like_any_other(tmp_path: Path, key: str, place: str) -> None:
+    assert problems(tmp_path, place.format(key))[0].startswith("opsconsole.yaml:1: ")

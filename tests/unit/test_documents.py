@@ -69,3 +69,11 @@ def test_bytes_that_are_no_text_are_refused() -> None:
 def test_a_document_nested_without_end_is_refused() -> None:
     (problem,) = problems("[" * 100_000)
     assert "nested too deeply" in problem or "not YAML" in problem
+
+
+def test_aliases_that_multiply_are_told_and_not_written_out() -> None:
+    ten = ", ".join(["*{}"] * 10)
+    layers = "".join(
+        f"{name}: &{name} [{ten.replace('{}', before)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    assert "with its aliases written out" in problems(f"a: &a [x]\n{layers}")[0]

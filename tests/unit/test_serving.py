@@ -50,9 +50,10 @@ def test_an_address_in_use_is_told_with_the_mend() -> None:
             bound("127.0.0.1", port)
 
 
-def test_a_host_that_nobody_knows_is_told_with_the_mend() -> None:
-    with pytest.raises(OpsConsoleError, match=r"cannot listen on no\.such\.invalid:1: .*server\.listen"):
-        bound("no.such.invalid", 1)
+@pytest.mark.parametrize("host", ["no.such.invalid", "a" * 100, ".a.", "\0"])
+def test_a_host_that_nobody_knows_is_told_with_the_mend(host: str) -> None:
+    with pytest.raises(OpsConsoleError, match=r"cannot listen on .*:1: .*server\.listen"):
+        bound(host, 1)
 
 
 class Hasty(BoundedProtocol):

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from opsconsole.clock import SystemClock
 from opsconsole.db import Database
-from opsconsole.db.outbox import attempts, due_incidents, outbox
+from opsconsole.db.outbox import attempts, due_incidents, outbox, threads
 from opsconsole.demo.slack_standin import Call, SlackStandin
 from opsconsole.notify.settings import Receiver
 from opsconsole.notify.testing import send_test
@@ -144,6 +144,47 @@ async def test_without_the_scopes_to_look_a_crash_repeats_the_message_once(db: D
         slack.scopes = frozenset({"chat:write"})
         await crash_while_slack_says_nothing(b, slack, "deaf")
         assert len(slack.shown) == 2
+
+
+async def test_a_crash_after_an_edit_arrived_edits_again_and_posts_no_second_message(db: Database) -> None:
+    async with slack_bench(db) as (b, slack):
+        await b.say(finding())
+        await b.pass_time()
+        await b.say()
+        await b.dispatch()
+        slack.fail("deaf")
+        await b.courier.step(b.clock.now())
+        async with asyncio.timeout(60):
+            while len(slack.calls) < 2:
+                await asyncio.sleep(0.01)
+        await b.courier.close()
+        b.restarted()
+        await b.open()
+        await b.pass_time(95)
+        assert [call.method for call in slack.calls] == ["chat.postMessage", "chat.update", "chat.update", "chat.postMessage"]
+        assert await states(b) == [("opened", "sent"), ("resolved", "sent")]
+        (message,) = slack.shown
+        assert "[RESOLVED]" in message.text
+        assert len(message.replies) == 1
+
+
+async def test_a_mail_that_a_crash_left_unrecorded_is_repeated_as_the_same_message(db: Database) -> None:
+    async with MailStandin(SystemClock()) as mail, bench(db, mail_receiver(mail)) as b:
+        await b.say(finding())
+        await b.pass_time()
+        left = {"state": "owed", "attempts": 0, "finished_at": None, "claimed_until": b.clock.now() + timedelta(seconds=30)}
+        async with db.begin() as session:  # what is there when the process dies between the server's answer and the commit
+            for table in (attempts, threads):
+                await session.execute(table.delete())
+            await session.execute(outbox.update().values(**left))
+        b.restarted()
+        await b.open()
+        await b.pass_time(20)
+        assert len(mail.mails) == 1, "the dead courier's claim still holds"
+        await b.pass_time(15)
+        first, again = (one.message["Message-ID"] for one in mail.mails)
+        assert first == again
+        assert await states(b) == [("opened", "sent")]
 
 
 async def test_a_reply_that_is_lost_is_repeated_without_a_second_message(db: Database) -> None:

@@ -4,6 +4,7 @@ Limits: 50 blocks a message, 3,000 characters a text, 150 a header, 10 fields of
 "Blocks"). slack_sdk's models are imported on use; they refuse what Slack would refuse.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from opsconsole.model import Alert, AlertState, Occasion, summary
@@ -12,6 +13,7 @@ from opsconsole.notify.sending import Letter
 
 _SHAPES = {"critical": "■", "high": "■", "warning": "▲", "info": "◇"}
 _MOST_TEXT = 2900
+_REST = 30  # "… and 10000 more"
 
 
 def blocks(message: Message) -> list[dict[str, Any]]:
@@ -30,13 +32,13 @@ def blocks(message: Message) -> list[dict[str, Any]]:
     if message.description:
         made.append(SectionBlock(text=_text(escaped(message.description))))
     if message.lines:
-        made.append(SectionBlock(text=_text("\n".join([*map(_line, message.lines), *_rest(message)]))))
+        made.append(SectionBlock(text=_text(_alerts(message))))
     if message.steps:
         steps = [f"{number}. {escaped(step)}" for number, step in enumerate(message.steps, 1)]
         made.append(SectionBlock(text=_text("*First steps*\n" + "\n".join(steps))))
     if message.links:
-        links = " · ".join(f"<{_target(link.url)}|{escaped(link.text)}>" for link in message.links)
-        made.append(ContextBlock(elements=[MarkdownTextObject(text=links[:_MOST_TEXT])]))
+        links = _whole((f"<{_target(link.url)}|{escaped(link.text)}>" for link in message.links), " · ")
+        made.append(ContextBlock(elements=[MarkdownTextObject(text=" · ".join(links))]))
     return [block.to_dict() for block in made]
 
 
@@ -53,11 +55,9 @@ def reply(letter: Letter) -> str:
         *(f"{shape(message)} firing: {escaped(_named(alert))}" for alert in new[:10]),
         *(f"● resolved: {escaped(_named(alert))}" for alert in notification.resolved[:10]),
     ]
-    hidden = len(new) + len(notification.resolved) - len(changed)
-    if hidden > 0:
-        changed.append(f"… and {hidden} more")
     at = clock_time(notification.at, notification.at)
-    return ("\n".join(changed) or f"{shape(message)} {escaped(message.verdict)} ({at})")[:_MOST_TEXT]
+    said = _counted(changed, len(new) + len(notification.resolved))
+    return said or f"{shape(message)} {escaped(message.verdict)} ({at})"
 
 
 def fallback_text(message: Message) -> str:
@@ -87,8 +87,24 @@ def _line(line: Line) -> str:
     return f"{mark} {text} ({'resolved, ' if line.state is AlertState.RESOLVED else ''}since {line.since})"
 
 
-def _rest(message: Message) -> list[str]:
-    return [f"… and {message.more} more"] if message.more else []
+def _alerts(message: Message) -> str:
+    return _counted(map(_line, message.lines), len(message.lines) + message.more)
+
+
+def _counted(lines: Iterable[str], of: int) -> str:
+    """As many lines as Slack takes; the others are only counted."""
+    shown = _whole(lines, "\n")
+    return "\n".join([*shown, *([f"… and {of - len(shown)} more"] if of > len(shown) else [])])
+
+
+def _whole(pieces: Iterable[str], separator: str) -> list[str]:
+    """Those that fit, each of them whole: half a link is none."""
+    kept, left = [], _MOST_TEXT - _REST
+    for piece in pieces:
+        if len(piece) + len(separator) <= left:
+            left -= len(piece) + len(separator)
+            kept.append(piece)
+    return kept
 
 
 def _target(url: str) -> str:

@@ -1,5 +1,6 @@
 """What messages say."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 import pytest
 
 from opsconsole.model import Alert, AlertState, Labels, Notification, Occasion
-from opsconsole.notify.blocks import blocks, escaped, fallback_text
+from opsconsole.notify.blocks import blocks, escaped, fallback_text, reply
 from opsconsole.notify.message import compose, in_words
 from opsconsole.notify.rendering import as_html, as_text
 from opsconsole.notify.runbooks import Runbooks, first_steps
+from opsconsole.notify.sending import Letter
 from tests.support.clock import NOON
 
 TASK = Labels(
@@ -163,6 +165,38 @@ def test_blocks_stay_within_slacks_limits() -> None:
         for block in made:
             assert len(block.get("text", {}).get("text", "")) <= (150 if block["type"] == "header" else 3000)
             assert all(0 < len(field["text"]) <= 2000 for field in block.get("fields", []))
+
+
+def test_slack_gets_whole_lines_with_whole_links_and_the_number_of_the_others() -> None:
+    def long(n: int) -> Alert:
+        url = f"https://airflow.example.com/dags/{'d' * 200}/runs/{'r' * 200}/tasks/t{n}"
+        return alert(TASK.merged({"task_id": f"t{n}"}), summary=f"task {n} failed", log_url=url)
+
+    made = blocks(compose(notification(*map(long, range(25))), "http://console.test"))
+    texts = [block["text"]["text"] for block in made if block["type"] == "section" and "text" in block]
+    [text] = [text for text in texts if "task 0 failed" in text]
+    *lines, rest = text.split("\n")
+    assert len(text) <= 3000
+    assert 3 <= len(lines) < 10
+    assert all(re.fullmatch(r"■ <https://\S+\|task \d+ failed> \(since .*\)", line) for line in lines)
+    assert rest == f"… and {25 - len(lines)} more"
+
+
+def test_a_link_too_long_for_slack_is_left_out_whole() -> None:
+    one = alert(log_url="https://airflow.example.com/" + "x" * 3500, runbook_url="docs/runbooks/task-failed.md")
+    links = blocks(compose(notification(one), "http://console.test"))[-1]["elements"][0]["text"]
+    assert links.startswith("<http://console.test/incidents/")
+    assert links.endswith("|Runbook>")
+    assert "xxx" not in links
+
+
+def test_a_thread_s_reply_tells_whole_lines_and_counts_the_others() -> None:
+    many = [alert(TASK.merged({"task_id": f"t{n}"}), summary=f"{n} " + "&" * 190) for n in range(40)]
+    changed = notification(*many, occasion=Occasion.CHANGED)
+    said = reply(Letter(changed, compose(changed, "http://console.test"), {"firing": []})).split("\n")
+    assert len("\n".join(said)) <= 3000
+    assert all(line.count("&amp;") == 190 for line in said[:-1])
+    assert said[-1] == f"… and {40 - len(said) + 1} more"
 
 
 def test_text_holds_error_steps_and_links() -> None:

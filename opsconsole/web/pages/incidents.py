@@ -107,9 +107,8 @@ async def incident_context(console: Console, incident: IncidentRow, now: datetim
 
 def facts(incident: IncidentRow, leading: AlertRow | None, console: Console, now: datetime) -> list[Fact]:
     """What a reader needs to act, in a fixed order; what is not known is left out."""
-    how_long = f"{'lasted' if incident.closed_at else 'for'} {duration(incident.lasted(now))}"
-    lasted = f"{incident.opened_at:%d %b %H:%M:%S} UTC, {how_long}"
-    found = [Fact("Since", lasted)]
+    lasted = f", lasted {duration(incident.lasted(now))}" if incident.closed_at else ""  # while it is open, the page counts
+    found = [Fact("Since", f"{incident.opened_at:%d %b %H:%M:%S} UTC{lasted}")]
     if incident.acknowledged_at:
         found.append(Fact("Acknowledged", f"by {incident.acknowledged_by} at {incident.acknowledged_at:%H:%M:%S} UTC"))
     if leading is None:

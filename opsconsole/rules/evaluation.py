@@ -25,7 +25,10 @@ class RuleError(Exception):
 
 
 class GroupEvaluator:
-    """Evaluates its group's rules in order at the time of the step; a rule that fails does not hold up the next."""
+    """Evaluates its group's rules in order at the time of the step; a rule that fails does not hold up the next.
+
+    `failing` has the rules that failed in the last step, by their place in the group, and why.
+    """
 
     def __init__(
         self,
@@ -45,7 +48,7 @@ class GroupEvaluator:
         self._external_url, self._external_labels = external_url, external_labels
         telemetry.rule_group_interval.labels(group.key).set(group.interval.total_seconds())
         self._recorded: dict[int, frozenset[Labels]] = {}
-        self._failing: set[int] = set()
+        self.failing: dict[int, str] = {}
 
     async def step(self, now: datetime) -> None:
         """Evaluate every rule at `now`."""
@@ -53,7 +56,7 @@ class GroupEvaluator:
         for index, rule in enumerate(self.group.rules):
             try:
                 await self._evaluate(index, rule, now)
-                self._failing.discard(index)
+                self.failing.pop(index, None)
             except (QueryError, RuleError) as error:
                 self._failed(index, rule, error)
         self._telemetry.rule_group_duration.labels(self.group.key).observe(self._clock.monotonic() - began)
@@ -122,9 +125,9 @@ class GroupEvaluator:
 
     def _failed(self, index: int, rule: Rule, error: Exception) -> None:
         self._telemetry.rule_failures.labels(self.group.key, rule.name).inc()
-        if index not in self._failing:
+        if index not in self.failing:
             log.warning("a rule cannot be evaluated", extra={"group": self.group.key, "rule": rule.name, "error": str(error)})
-        self._failing.add(index)
+        self.failing[index] = str(error)
 
 
 def vector(result: QueryResult) -> Sequence[Point]:

@@ -19,7 +19,7 @@ from opsconsole import documents, promql
 from opsconsole.clock import SystemClock, millis
 from opsconsole.model import ConfigError, Finding, Labels, QueryError, Verdict
 from opsconsole.rules import loading, notation
-from opsconsole.rules.evaluation import GroupEvaluator
+from opsconsole.rules.evaluation import GroupEvaluator, RuleError, vector
 from opsconsole.rules.groups import RuleGroup
 from opsconsole.rules.memory import MemorySource
 from opsconsole.settings import Duration, Settings, Text, format_duration
@@ -64,7 +64,7 @@ class _ExprTest(Settings):
 
 class _Test(Settings):
     name: str = ""
-    interval: Duration = Field(default=_MINUTE, gt=timedelta(0))
+    interval: Duration | None = Field(default=None, gt=timedelta(0))
     input_series: tuple[_InputSeries, ...] = ()
     alert_rule_test: tuple[_AlertTest, ...] = ()
     promql_expr_test: tuple[_ExprTest, ...] = ()
@@ -165,14 +165,22 @@ class _Case:
         last = max(times, default=timedelta(0))
         step = timedelta(0)
         while step <= last:
-            for evaluator in self._evaluators:
-                await evaluator.step(_ZERO + step)
+            if not await self._evaluate(step):
+                return Outcome(self._held, tuple(self._problems))
             while asked and asked[0][1].eval_time < step + self._interval:
                 self._check_alerts(*asked.pop(0))
             step += self._interval
         for index, test in enumerate(self._test.promql_expr_test):
             await self._check_expr(index, test)
         return Outcome(self._held, tuple(self._problems))
+
+    async def _evaluate(self, step: timedelta) -> bool:
+        """Whether every rule could be evaluated; as in promtool, one that could not is the end of its test."""
+        for evaluator in self._evaluators:
+            await evaluator.step(_ZERO + step)
+            for nth, error in evaluator.failing.items():
+                self._fail((), f"{evaluator.group.rules[nth].name} at {format_duration(step)} could not be evaluated: {error}")
+        return not any(evaluator.failing for evaluator in self._evaluators)
 
     def _evaluator(self, group: RuleGroup) -> GroupEvaluator:
         return GroupEvaluator(
@@ -192,7 +200,7 @@ class _Case:
                 labels = notation.series(given.series)
                 for nth, value in enumerate(notation.values(given.values)):
                     if value is not None:
-                        self._source.put(labels, millis(_ZERO + nth * self._test.interval), value)
+                        self._source.put(labels, millis(_ZERO + nth * (self._test.interval or self._interval)), value)
             except ValueError as error:
                 raise ConfigError([self._document.problem((*self._place, "input_series", index), str(error))]) from error
 
@@ -207,12 +215,12 @@ class _Case:
     async def _check_expr(self, index: int, test: _ExprTest) -> None:
         place: documents.Place = ("promql_expr_test", index)
         try:
-            result = await self._engine.instant(test.expr, _ZERO + test.eval_time)
-        except QueryError as error:
+            points = vector(await self._engine.instant(test.expr, _ZERO + test.eval_time))
+        except (QueryError, RuleError) as error:
             self._fail(place, f"{test.expr}: {error}")
             return
         expected = [(notation.series(sample.labels), _comparable(sample.value)) for sample in test.exp_samples or ()]
-        found = [(point.labels, _comparable(point.value)) for point in result.points]
+        found = [(point.labels, _comparable(point.value)) for point in points]
         self._compare(place, test.expr, test.eval_time, expected, found)
 
     def _compare(self, place: documents.Place, what: str, at: timedelta, expected: _Shown, found: _Shown) -> None:

@@ -108,9 +108,41 @@ def test_a_subquery_without_a_step_takes_the_files_evaluation_interval(tmp_path:
     (tmp_path / "tests.yaml").write_text(
         "evaluation_interval: 2m\n"
         "tests:\n"
-        "- input_series: [{series: up, values: 1x20}]\n"
+        "- interval: 1m\n"
+        "  input_series: [{series: up, values: 1x20}]\n"
         "  promql_expr_test:\n"
         "  - {expr: 'count_over_time(up[9m:])', eval_time: 10m, exp_samples: [{labels: '{}', value: 5}]}\n"
+    )
+    assert unittests.run_files([tmp_path / "tests.yaml"]) == []
+
+
+def test_a_rule_that_cannot_be_evaluated_fails_its_test(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("groups: [{name: g, rules: [{alert: Both, expr: a * on () b}]}]")
+    (tmp_path / "tests.yaml").write_text(
+        "rule_files: [rules.yaml]\n"
+        "tests:\n"
+        "- input_series:\n"
+        "  - {series: 'a{x=\"1\"}', values: _ 1 1}\n"
+        "  - {series: 'a{x=\"2\"}', values: _ 1 1}\n"
+        "  - {series: b, values: 1x2}\n"
+        "  alert_rule_test: [{eval_time: 2m, alertname: Both}]\n"
+    )
+    (problem,) = unittests.run_files([tmp_path / "tests.yaml"])
+    assert problem.startswith(f"{tmp_path / 'tests.yaml'}:3: Both at 1m could not be evaluated: multiple matches for labels")
+
+
+def test_a_range_is_no_answer_to_compare_with(tmp_path: Path) -> None:
+    (tmp_path / "tests.yaml").write_text("tests: [{promql_expr_test: [{expr: 'up[5m]', eval_time: 0s}]}]")
+    (problem,) = unittests.run_files([tmp_path / "tests.yaml"])
+    assert problem.endswith(":1: up[5m]: the expression gives a matrix, a rule needs an instant vector or a scalar")
+
+
+def test_a_series_without_an_interval_takes_the_evaluation_interval(tmp_path: Path) -> None:
+    (tmp_path / "tests.yaml").write_text(
+        "evaluation_interval: 2m\n"
+        "tests:\n"
+        "- input_series: [{series: up, values: 0+1x9}]\n"
+        "  promql_expr_test: [{expr: up, eval_time: 10m, exp_samples: [{labels: up, value: 5}]}]\n"
     )
     assert unittests.run_files([tmp_path / "tests.yaml"]) == []
 

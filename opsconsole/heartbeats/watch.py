@@ -147,7 +147,7 @@ def _summary(check: Check, how: Condition, fail: Ping | None) -> str:
     if check.last_ping_at is None:
         waited = format_duration(timedelta(seconds=round((how.since - check.created_at).total_seconds())))
         return f"{check.name} has never pinged, {waited} after it was set up"
-    return f"{check.name} has sent no ping since {_clock(check.last_ping_at)}"
+    return f"{check.name} is silent: no ping since {_clock(check.last_ping_at)}"
 
 
 def _description(check: Check) -> str:

@@ -10,7 +10,7 @@ def test_silence_names_how_long_the_last_ping_and_its_sender() -> None:
     wrong = finding(silent, condition(silent, NOON + 30 * MINUTE))
     assert wrong.labels == Labels(alertname="HeartbeatMissed", severity="high", deployment="prod", slug="prod-canary")
     assert wrong.since == NOON + 7 * MINUTE
-    assert wrong.annotations["summary"] == "Canary has sent no ping since 2026-03-01 12:00:00 UTC"
+    assert wrong.annotations["summary"] == "Canary is silent: no ping since 2026-03-01 12:00:00 UTC"
     assert "from 10.0.0.7" in wrong.annotations["description"]
     assert wrong.annotations["runbook_url"] == "docs/runbooks/heartbeat-missed.md"
 

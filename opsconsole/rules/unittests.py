@@ -75,6 +75,7 @@ class _Test(Settings):
 class _File(Settings):
     rule_files: tuple[str, ...] = ()
     evaluation_interval: Duration = Field(default=_MINUTE, gt=timedelta(0))
+    fuzzy_compare: bool = False
     group_eval_order: tuple[str, ...] = ()
     tests: tuple[_Test, ...] = ()
 
@@ -95,7 +96,7 @@ async def run(path: Path) -> Outcome:
     held = 0
     problems: list[str] = []
     for index, test in enumerate(file.tests):
-        outcome = await _Case(document, index, test, groups, file.evaluation_interval).run()
+        outcome = await _Case(document, index, test, groups, file).run()
         held += outcome.held
         problems += outcome.problems
     return Outcome(held, tuple(problems))
@@ -148,12 +149,11 @@ def _missed(held: _Held, at: datetime) -> _Held | None:
 class _Case:
     """One test of a file."""
 
-    def __init__(
-        self, document: documents.Document, index: int, test: _Test, groups: Sequence[RuleGroup], interval: timedelta
-    ) -> None:
-        self._document, self._place, self._test, self._interval = document, ("tests", index), test, interval
+    def __init__(self, document: documents.Document, index: int, test: _Test, groups: Sequence[RuleGroup], file: _File) -> None:
+        self._document, self._place, self._test = document, ("tests", index), test
+        self._interval, self._fuzzy = file.evaluation_interval, file.fuzzy_compare
         self._source, self._alerts = MemorySource(), _Alerts()
-        self._engine = promql.Engine(self._source, SystemClock(), promql.Settings(subquery_step=interval))
+        self._engine = promql.Engine(self._source, SystemClock(), promql.Settings(subquery_step=self._interval))
         self._evaluators = [self._evaluator(group) for group in groups]
         self._held = 0
         self._problems: list[str] = []
@@ -221,7 +221,7 @@ class _Case:
             return
         expected = [(notation.series(sample.labels), _comparable(sample.value)) for sample in test.exp_samples or ()]
         found = [(point.labels, _comparable(point.value)) for point in points]
-        self._compare(place, test.expr, test.eval_time, expected, found)
+        self._compare(place, test.expr, test.eval_time, expected, _fuzzed(found, expected) if self._fuzzy else found)
 
     def _compare(self, place: documents.Place, what: str, at: timedelta, expected: _Shown, found: _Shown) -> None:
         expected, found = _sorted(expected), _sorted(found)
@@ -237,6 +237,17 @@ class _Case:
 
 def _sorted(items: _Shown) -> _Shown:
     return sorted(items, key=lambda item: (item[0].pairs, str(item[1])))
+
+
+def _fuzzed(found: _Shown, expected: _Shown) -> _Shown:
+    """What was found; a value that only the last bit tells from the expected one is taken for that."""
+    wanted = dict(expected)
+    pairs = [(labels, value, wanted.get(labels)) for labels, value in found]
+    return [(labels, want if want in _neighbours(value) else value) for labels, value, want in pairs]
+
+
+def _neighbours(value: float | str) -> tuple[float, ...]:
+    return () if isinstance(value, str) else (math.nextafter(value, -math.inf), math.nextafter(value, math.inf))
 
 
 def _comparable(value: float) -> float | str:

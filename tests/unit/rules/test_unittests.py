@@ -131,6 +131,18 @@ def test_a_rule_that_cannot_be_evaluated_fails_its_test(tmp_path: Path) -> None:
     assert problem.startswith(f"{tmp_path / 'tests.yaml'}:3: Both at 1m could not be evaluated: multiple matches for labels")
 
 
+@pytest.mark.parametrize(("fuzzy", "failures"), [("true", 1), ("false", 2)])
+def test_a_fuzzy_comparison_overlooks_the_last_bit_and_no_more(tmp_path: Path, fuzzy: str, failures: int) -> None:
+    (tmp_path / "tests.yaml").write_text(
+        f"fuzzy_compare: {fuzzy}\n"
+        "tests:\n"
+        "- promql_expr_test:\n"
+        "  - {expr: 0.1 + 0.2, eval_time: 0s, exp_samples: [{labels: '{}', value: 0.3}]}\n"
+        "  - {expr: '0.3', eval_time: 0s, exp_samples: [{labels: '{}', value: 0.300001}]}\n"
+    )
+    assert len(unittests.run_files([tmp_path / "tests.yaml"])) == failures
+
+
 def test_a_range_is_no_answer_to_compare_with(tmp_path: Path) -> None:
     (tmp_path / "tests.yaml").write_text("tests: [{promql_expr_test: [{expr: 'up[5m]', eval_time: 0s}]}]")
     (problem,) = unittests.run_files([tmp_path / "tests.yaml"])

@@ -82,6 +82,8 @@ def _told(document: Document, problem: Any) -> str:
     key = place[-1] if place else ""
     section = ".".join(str(part) for part in place[:-1]) or "the top level"
     if problem["type"] == "extra_forbidden":
+        if not _is_key(written := str(problem["loc"][-1])):
+            section, key, place = ".".join(map(str, place)) or "the top level", written, (*place, written)
         return document.problem(place, f"unknown key {key!r} in {section}{_nearest(str(key), place[:-1])}")
     if problem["type"] == "missing":
         return document.problem(place, f"{section} lacks the key {key!r}")

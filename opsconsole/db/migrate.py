@@ -34,7 +34,8 @@ async def migrate(db: Database) -> tuple[str | None, str]:
         async with db.engine.connect() as connection:
             return await connection.run_sync(_upgrade)
     except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
-        raise OpsConsoleError(f"the database cannot be used: {_first_line(error)}") from error
+        url = db.engine.url.set(drivername=db.engine.url.get_backend_name()).render_as_string(hide_password=True)
+        raise OpsConsoleError(f"the database cannot be used: {_first_line(error)}; storage.url is {url}") from error
 
 
 async def differences(db: Database) -> list[Any]:

@@ -113,6 +113,7 @@ def test_what_is_no_database_is_told_in_a_line(tmp_path: Path) -> None:
         done = command(tmp_path, f"sqlite:///{name}")
         assert (done.status, done.out, len(done.err)) == (1, [], 1), (name, done.err)
         assert done.err[0].startswith("the database cannot be used: "), name
+        assert done.err[0].endswith(f"storage.url is sqlite:///{tmp_path / name}")
 
 
 def test_a_postgresql_that_is_not_there_is_told_without_its_password(tmp_path: Path) -> None:

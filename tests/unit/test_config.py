@@ -409,3 +409,12 @@ def test_a_server_that_is_no_mapping_is_told_with_a_listen_address_too(tmp_path:
 @pytest.mark.parametrize("place", ["{}: x", "server: {{{}: x}}", "deployments: [{{name: a, url: 'http://h', {}: x}}]"])
 def test_a_key_that_is_no_text_is_a_problem_like_any_other(tmp_path: Path, key: str, place: str) -> None:
     assert problems(tmp_path, place.format(key))[0].startswith("opsconsole.yaml:1: ")
+
+
+def test_an_unknown_key_is_named_whatever_it_looks_like(tmp_path: Path) -> None:
+    assert problems(tmp_path, 'server: {"a b": 1}\n"x y": 2\n"": 3\nserve: 4\n') == [
+        "opsconsole.yaml:1: unknown key 'a b' in server",
+        "opsconsole.yaml:2: unknown key 'x y' in the top level",
+        "opsconsole.yaml:3: unknown key '' in the top level",
+        "opsconsole.yaml:4: unknown key 'serve' in the top level; did you mean 'server'?",
+    ]

@@ -10,6 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, model_va
 from opsconsole.secrets import remember
 
 _DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
+_LONGEST = timedelta(days=36_500)
+"""More before now is before the calendar in the end, and nobody means it."""
 _MILLIS = (365 * 86_400_000, 7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?", re.IGNORECASE)
 _UNITS = {
@@ -33,7 +35,10 @@ def parse_duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if not text or match is None:
         raise ValueError(f"{text!r} is not a duration: write it like 15s, 5m, 1h30m or 30d")
-    return timedelta(milliseconds=sum(int(n) * unit for n, unit in zip(match.groups(), _MILLIS, strict=True) if n))
+    try:
+        return timedelta(milliseconds=sum(int(n) * unit for n, unit in zip(match.groups(), _MILLIS, strict=True) if n))
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"{text[:20]!r}… is longer than any duration") from error
 
 
 def format_duration(duration: timedelta) -> str:
@@ -52,11 +57,17 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a size: write it like 512MiB or 100GiB")
-    return round(float(match[1]) * _UNITS[(match[2] or "b").lower()])
+    try:
+        return round(float(match[1]) * _UNITS[(match[2] or "b").lower()])
+    except OverflowError as error:
+        raise ValueError(f"{text[:20]!r}… is larger than any size") from error
 
 
 def _duration(value: Any) -> Any:
-    return parse_duration(value) if isinstance(value, str) else _refuse_number(value, timedelta, "a duration like 15s")
+    duration = parse_duration(value) if isinstance(value, str) else _refuse_number(value, timedelta, "a duration like 15s")
+    if duration > _LONGEST:
+        raise ValueError(f"{value!r} is longer than a century")
+    return duration
 
 
 def _size(value: Any) -> Any:

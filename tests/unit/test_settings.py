@@ -92,3 +92,19 @@ def test_credentials_in_texts_are_masked(text: str, hidden: str) -> None:
 def test_what_is_no_credential_stays_as_it_is() -> None:
     text = "http://host:8080/dags?dag_id=orders&state=failed says basic things"
     assert redacted(text) == text
+
+
+@pytest.mark.parametrize("text", ["101y", "99999999999999999999y", "9" * 5000 + "d"])
+def test_a_duration_that_no_calendar_holds_is_refused(text: str) -> None:
+    class Some(Settings):
+        wait: Duration
+
+    with pytest.raises(ValidationError, match="longer than"):
+        Some.model_validate({"wait": text})
+    assert Some.model_validate({"wait": "100y"}).wait == timedelta(days=36_500)
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 400 + "GiB", "9" * 308 + "TiB"])
+def test_a_size_that_no_disk_holds_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="larger than any size"):
+        parse_size(text)

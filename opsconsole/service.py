@@ -184,7 +184,16 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         failures = FailureWatch(db, FailureSettings(), names, keeper.take, _links(runner))
         slas = SlaWatch(db, config.slas, names, keeper.take, _links(runner))
         evaluators = [
-            GroupEvaluator(group, querier, store.append, keeper.take, clock=clock, telemetry=telemetry, external_url=public_url)
+            GroupEvaluator(
+                group,
+                querier,
+                store.append,
+                keeper.take,
+                clock=clock,
+                telemetry=telemetry,
+                external_url=public_url,
+                succeeds=True,
+            )
             for group in loaded.rule_groups
         ]
 

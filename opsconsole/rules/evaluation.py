@@ -41,8 +41,10 @@ class GroupEvaluator:
         telemetry: Telemetry,
         external_url: str = "",
         external_labels: Mapping[str, str] = EMPTY,
+        succeeds: bool = False,
     ) -> None:
-        self.group = group
+        """`succeeds`: a process before this one may have recorded, and been killed before it could end what it recorded."""
+        self.group, self._succeeds = group, succeeds
         self._querier, self._record, self._take = querier, record, take
         self._clock, self._telemetry = clock, telemetry
         self._external_url, self._external_labels = external_url, external_labels
@@ -66,10 +68,18 @@ class GroupEvaluator:
         at = now - self.group.query_offset
         points = vector(await self._querier.instant(rule.expr, at))
         if isinstance(rule, RecordingRule):
-            self._recorded[index] = self._keep(rule, points, at, self._recorded.get(index, frozenset()))
+            before = self._recorded.get(index)
+            self._recorded[index] = self._keep(rule, points, at, await self._left(rule, at) if before is None else before)
         else:
             findings = await self._findings(rule, points, now)
             await self._take(Verdict(rule.scope, now, findings))
+
+    async def _left(self, rule: RecordingRule, at: datetime) -> frozenset[Labels]:
+        """The series of the rule that a process before this one did not end."""
+        if not self._succeeds:
+            return frozenset()
+        found = {point.labels.without("__name__") for point in vector(await self._querier.instant(rule.name, at))}
+        return frozenset(labels for labels in found if recorded_labels(rule, labels) == labels)
 
     def _keep(self, rule: RecordingRule, points: Sequence[Point], at: datetime, before: frozenset[Labels]) -> frozenset[Labels]:
         """Record a result, and a staleness marker for every series of the last one that is gone."""

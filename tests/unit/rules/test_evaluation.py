@@ -25,9 +25,15 @@ class Bench:
     telemetry: Telemetry = field(default_factory=Telemetry)
 
     def __post_init__(self) -> None:
+        self.restarted()
+
+    def restarted(self) -> None:
+        """A new process over the same samples."""
         (group,) = loading.parse(documents.parse(self.text, "rules.yaml"), "rules")
-        engine = Engine(self.source, FakeClock())
-        self.evaluator = GroupEvaluator(group, engine, self.source.append, self.take, clock=FakeClock(), telemetry=self.telemetry)
+        engine, clock = Engine(self.source, FakeClock()), FakeClock()
+        self.evaluator = GroupEvaluator(
+            group, engine, self.source.append, self.take, clock=clock, telemetry=self.telemetry, succeeds=True
+        )
 
     async def take(self, verdict: Verdict) -> None:
         self.verdicts.append(verdict)
@@ -90,6 +96,18 @@ async def test_a_recorded_series_whose_result_ends_becomes_stale() -> None:
     await bench.evaluator.step(NOON + timedelta(seconds=15))
     (series,) = await bench.source.select([Matcher("__name__", MatchOp.EQUAL, "high")], millis(NOON), millis(NOON) + 20_000)
     assert series.values.view("int64").tolist() == [0x4018000000000000, STALE_NAN_BITS]
+
+
+async def test_what_a_killed_process_recorded_ends_with_the_result_and_no_other_series_does() -> None:
+    bench = Bench(group("{record: high, expr: up > 5, labels: {x: y}}", "{alert: High, expr: high}"))
+    bench.given("up", 6)
+    await bench.evaluator.step(NOON)
+    later = NOON + timedelta(seconds=15)
+    bench.restarted()
+    bench.given("up", 1, at=later)
+    bench.given("high", 7, {"x": "somebody else's"}, at=later)
+    await bench.evaluator.step(later)
+    assert [[finding.labels["x"] for finding in verdict.findings] for verdict in bench.verdicts] == [["y"], ["somebody else's"]]
 
 
 async def test_a_rule_that_fails_gives_no_verdict_and_holds_up_nobody() -> None:

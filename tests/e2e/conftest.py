@@ -30,6 +30,7 @@ def postgres() -> Iterator[PostgresServer]:
 def _lab(version: str, postgres: PostgresServer, folder: Path) -> Iterator[AirflowLab]:
     name = f"airflow_{version[0]}"
     with psycopg.connect(f"{postgres.url}/postgres", autocommit=True) as admin:
+        admin.execute(f"drop database if exists {name} with (force)")  # of a module before
         admin.execute(f"create database {name}")
     database = f"{postgres.url.replace('postgresql:', 'postgresql+psycopg2:')}/{name}"
     console_port = free_port()

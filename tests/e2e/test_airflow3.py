@@ -96,7 +96,7 @@ def test_a_database_blip_resolves_nothing_falsely(airflow3: AirflowLab, watching
     airflow3.postgres.stop()
     time.sleep(17)  # the fault itself
     airflow3.postgres.start()
-    told = {words: message(far_ends, words) for words in ("triggerer down", "Dag processor down")}
+    told = {words: message(far_ends, words, within=180) for words in ("triggerer down", "Dag processor down")}
 
     def admitted() -> bool:
         states = airflow3.states()

@@ -4,6 +4,7 @@ Colours are names of the page's CSS variables (`var(--line)`); the page's script
 follows the light and the dark theme.
 """
 
+import html
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -140,7 +141,8 @@ def _trace(panel: Panel, name: str, row: Row, index: int, step: timedelta) -> di
     if panel.unit == "timestamp":
         y = [None if value is None else value * 1000 for value in y]
     colour = f"var(--{_key(name, index)})"
-    trace: dict[str, Any] = {"name": name, "x": x, "y": y}
+    plain = html.escape(name, quote=False)  # Plotly makes links and line breaks of what looks like HTML
+    trace: dict[str, Any] = {"name": plain, "x": x, "y": y}
     if panel.unit in ("", "count", "ratio"):
         trace["hovertemplate"] = "%{y}"
     if panel.show == "bar":

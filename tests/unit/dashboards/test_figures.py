@@ -159,3 +159,9 @@ def test_a_state_is_up_or_down() -> None:
 )
 def test_numbers_are_written_as_people_read_them(value: float, unit: str, said: str) -> None:
     assert units.text(value, unit) == said
+
+
+def test_a_name_that_looks_like_html_is_shown_as_it_is() -> None:
+    made = figure(panel(), matrix(row(1, 2, x='<a href="https://evil.example">a</a>'), row(1, 2, x="b & c")), SPAN)
+    assert [trace["name"] for trace in made["data"]] == ['&lt;a href="https://evil.example"&gt;a&lt;/a&gt;', "b &amp; c"]
+    assert made["legend"] == ['<a href="https://evil.example">a</a>', "b & c"]  # written as text by the page's script

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import psutil
 
 from opsconsole.demo.environment import airflow_environment, inherited
 from tests.support.postgres import PostgresServer, free_port
@@ -36,6 +37,12 @@ def eventually(what: str, ask: Callable[[], Any], within: float = 120, every: fl
             last = error
         time.sleep(every)
     raise AssertionError(f"not within {within:.0f} s: {what} (last: {last!r})")
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).children(recursive=True)
+    return []
 
 
 @dataclass
@@ -132,8 +139,13 @@ class AirflowLab:
         eventually("Airflow healthy again", self.healthy, within=120)
 
     def stop(self) -> None:
+        """End the daemons, and what they started in process groups of its own, such as Airflow 2's Dag processor."""
+        started = [child for process in self.processes.values() for child in _children(process.pid)]
         for name in list(self.processes):
             self.stop_daemon(name, signal.SIGKILL)
+        for child in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
 
     def states(self) -> dict[str, str | None]:
         """What Airflow's own health report says of each component."""

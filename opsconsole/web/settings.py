@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from typing import Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -47,7 +47,7 @@ class ServerSettings(Settings):
         rest = parts.query or parts.fragment or parts.username
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or rest:
             raise ValueError(f"{value!r} is not an address like https://ops.example.com or https://example.com/ops")
-        return value.rstrip("/")
+        return urlunsplit(parts._replace(netloc=parts.netloc.lower())).rstrip("/")  # and the scheme, which urlsplit has lowered
 
     @property
     def proxies(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

@@ -87,6 +87,7 @@ def test_a_throttle_keeps_a_bounded_number_of_names() -> None:
         ({"listen": "0.0.0.0:80"}, "http://127.0.0.1:80", ""),
         ({"listen": "[::1]:9"}, "http://[::1]:9", ""),
         ({"public_url": "https://x.example/ops/"}, "https://x.example/ops", "/ops"),
+        ({"public_url": "HTTPS://X.example/Ops"}, "https://x.example/Ops", "/Ops"),
     ],
 )
 def test_the_public_address(given: dict[str, str], address: str, prefix: str) -> None:

@@ -1,6 +1,6 @@
 """SQLAlchemy tables and query functions, one module per noun; transactions are opened by who calls them."""
 
-from opsconsole.db import accounts, alerts, checks, dags, incidents, outbox, runs, series, tries, watermarks
+from opsconsole.db import accounts, alerts, checks, dags, incidents, moves, outbox, runs, series, tries, watermarks
 from opsconsole.db.base import Session, metadata
 from opsconsole.db.database import Database, GroupWriter
 
@@ -14,6 +14,7 @@ __all__ = [
     "dags",
     "incidents",
     "metadata",
+    "moves",
     "outbox",
     "runs",
     "series",

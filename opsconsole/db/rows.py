@@ -32,10 +32,15 @@ async def upsert(session: Session, table: sa.Table, rows: Sequence[Row]) -> None
     """Insert rows, or overwrite the columns they give where their primary key is there."""
     if not rows:
         return
-    statement: Any = (sqlite if session.dialect.name == "sqlite" else postgresql).insert(table)
+    statement = inserting(session, table)
     keys = [column.name for column in table.primary_key]
     overwritten = {name: statement.excluded[name] for name in rows[0] if name not in keys}
     await session.execute(statement.on_conflict_do_update(index_elements=keys, set_=overwritten), rows)
+
+
+def inserting(session: Session, table: sa.Table) -> Any:
+    """An insert of the database's own kind, which knows `on_conflict_do_update`."""
+    return (sqlite if session.dialect.name == "sqlite" else postgresql).insert(table)
 
 
 def differs(row: Row, before: Row | None) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from opsconsole.db.base import Session, UtcTime, metadata
+from opsconsole.db.moves import note_moves
 from opsconsole.db.rows import batches
 from opsconsole.db.tries import task_tries
 from opsconsole.db.watermarks import FIRST_JUDGED, RUNS, WATCHING, set_watermark, watermark
@@ -45,7 +46,7 @@ async def runs_since(session: Session, deployment: str, dag_ids: Collection[str]
     found: list[DagRun] = []
     for some in batches(dag_ids):
         query = sa.select(*_COLUMNS).where(dag_runs.c.deployment == deployment, dag_runs.c.dag_id.in_(some), recent)
-        found += await _runs(session, query.order_by(_due))
+        found += await _runs(session, query.order_by(_due, dag_runs.c.run_id))
     return found
 
 
@@ -100,10 +101,11 @@ async def failing_dags(session: Session, deployment: str, since: datetime, most:
     return {row.dag_id: row.runs for row in await session.execute(query)}
 
 
-async def dags_with_runs(session: Session, deployment: str, since: datetime) -> set[str]:
-    """Dags of which a run was due at `since` or later, whether Airflow still lists them or not."""
+async def dags_with_runs(session: Session, deployment: str, since: datetime, dag_ids: Collection[str] | None = None) -> set[str]:
+    """Dags (those among `dag_ids`) of which a run was due at `since` or later, whether Airflow still lists them or not."""
     query = sa.select(dag_runs.c.dag_id).distinct().where(dag_runs.c.deployment == deployment, dag_runs.c.due_at >= since)
-    return {row.dag_id for row in await session.execute(query)}
+    queries = [query] if dag_ids is None else [query.where(dag_runs.c.dag_id.in_(some)) for some in batches(dag_ids)]
+    return {row.dag_id for one in queries for row in await session.execute(one)}
 
 
 async def dags_with_older_runs(session: Session, deployment: str, dag_ids: Collection[str], before: datetime) -> set[str]:
@@ -168,13 +170,20 @@ async def forget_run(session: Session, deployment: str, key: RunKey) -> None:
     for table in (task_tries, dag_runs):
         here = (table.c.deployment == deployment) & (table.c.dag_id == key[0]) & (table.c.run_id == key[1])
         await session.execute(sa.delete(table).where(here))
+    await note_moves(session, deployment, [key[0]])
 
 
 async def forget_old_runs(session: Session, before: datetime) -> int:
     """Delete runs that ended before `before`, with their tries; how many runs that were."""
     old = dag_runs.c.end_at < before
+    of_dags: dict[str, set[str]] = {}
+    for row in await session.execute(sa.select(dag_runs.c.deployment, dag_runs.c.dag_id).distinct().where(old)):
+        of_dags.setdefault(row.deployment, set()).add(row.dag_id)
     await session.execute(sa.delete(task_tries).where(sa.exists().where(_tries_of_run, old)))
-    return (await session.execute(sa.delete(dag_runs).where(old))).rowcount
+    forgotten = (await session.execute(sa.delete(dag_runs).where(old))).rowcount
+    for deployment in sorted(of_dags):
+        await note_moves(session, deployment, of_dags[deployment])
+    return forgotten
 
 
 async def _runs(session: Session, query: sa.Select[Any]) -> list[DagRun]:

@@ -1,5 +1,6 @@
 """How far each feed of a deployment was read, and the two moments when the console first looked and first judged."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -28,6 +29,12 @@ watermarks = sa.Table(
 async def watermark(session: Session, deployment: str, feed: str) -> datetime | None:
     query = sa.select(watermarks.c.at).where(watermarks.c.deployment == deployment, watermarks.c.feed == feed)
     return (await session.execute(query)).scalar_one_or_none()
+
+
+async def every_watermark(session: Session, feeds: Collection[str]) -> dict[tuple[str, str], datetime]:
+    """Those of every deployment, by deployment and feed."""
+    query = sa.select(watermarks.c.deployment, watermarks.c.feed, watermarks.c.at).where(watermarks.c.feed.in_(feeds))
+    return {(row.deployment, row.feed): row.at for row in await session.execute(query)}
 
 
 async def set_watermark(session: Session, deployment: str, feed: str, at: datetime) -> None:

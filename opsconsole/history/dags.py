@@ -9,18 +9,21 @@ import sqlalchemy as sa
 from opsconsole.airflow import DagImportError
 from opsconsole.db import Session
 from opsconsole.db.dags import dags, import_errors
+from opsconsole.db.moves import note_moves
 from opsconsole.db.rows import Row, batches, differs, upsert
 from opsconsole.model import Dag
 
 
 async def record_dags(session: Session, deployment: str, listed: Iterable[Dag], now: datetime) -> None:
     """Make the recorded Dags the listed ones."""
-    await _make(session, dags, "dag_id", deployment, {dag.dag_id: _row(deployment, dag, now) for dag in listed})
+    rows = {dag.dag_id: _row(deployment, dag, now) for dag in listed}
+    await note_moves(session, deployment, await _make(session, dags, "dag_id", deployment, rows))
 
 
 async def record_dag(session: Session, deployment: str, dag: Dag, now: datetime) -> None:
     """Record one beside those that are."""
     await upsert(session, dags, [_row(deployment, dag, now)])
+    await note_moves(session, deployment, [dag.dag_id])
 
 
 def _row(deployment: str, dag: Dag, now: datetime) -> Row:
@@ -48,11 +51,15 @@ async def record_import_errors(
     return {file: row["first_seen_at"] for file, row in rows.items()}
 
 
-async def _make(session: Session, table: sa.Table, name: str, deployment: str, rows: dict[str, Row]) -> None:
+async def _make(session: Session, table: sa.Table, name: str, deployment: str, rows: dict[str, Row]) -> list[str]:
+    """The names of those that changed, came or went."""
     before = {
         row[name]: dict(row)
         for row in (await session.execute(sa.select(table).where(table.c.deployment == deployment))).mappings()
     }
-    await upsert(session, table, [row for key, row in rows.items() if differs(row, before.get(key))])
-    for gone in batches(key for key in before if key not in rows):
-        await session.execute(sa.delete(table).where(table.c.deployment == deployment, table.c[name].in_(gone)))
+    changed = [key for key, row in rows.items() if differs(row, before.get(key))]
+    gone = [key for key in before if key not in rows]
+    await upsert(session, table, [rows[key] for key in changed])
+    for some in batches(gone):
+        await session.execute(sa.delete(table).where(table.c.deployment == deployment, table.c[name].in_(some)))
+    return changed + gone

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from opsconsole.db import Session
+from opsconsole.db.moves import note_moves
 from opsconsole.db.rows import Row, differs, existing, upsert
 from opsconsole.db.runs import dag_runs
 from opsconsole.db.watermarks import WATCHING, set_watermark, watermark
@@ -18,7 +19,9 @@ async def record_runs(session: Session, deployment: str, runs: Iterable[DagRun],
         (row["dag_id"], row["run_id"]): row for row in await existing(session, dag_runs, ("dag_id", "run_id"), newest, deployment)
     }
     rows = {key: {**asdict(run), "deployment": deployment, "seen_at": now} for key, run in newest.items()}
-    await upsert(session, dag_runs, [row for key, row in rows.items() if differs(row, before.get(key))])
+    changed = {key: row for key, row in rows.items() if differs(row, before.get(key))}
+    await upsert(session, dag_runs, list(changed.values()))
+    await note_moves(session, deployment, {dag_id for dag_id, _ in changed})
     return [run for key, run in newest.items() if _ended(run, before.get(key))]
 
 

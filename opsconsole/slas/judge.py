@@ -10,7 +10,7 @@ from opsconsole.slas.calendar import Deadlines, around
 from opsconsole.slas.settings import Sla
 from opsconsole.slas.state import Judgement, Kind, SlaState
 
-_NEARLY = 0.8
+NEARLY = 0.8
 """Past this part of what is allowed, a promise is at risk."""
 _AT_LEAST = timedelta(minutes=10)
 
@@ -66,7 +66,7 @@ def _deadline(at: Deadlines, text: str, seen: Seen, now: datetime) -> Judgement:
 def _towards(at: Deadlines, text: str, runs: Sequence[DagRun], seen: Seen, now: datetime) -> Judgement:
     """The last deadline is kept; how does the next one look?"""
     due = _was_due(runs, seen, at.last, at.following)
-    if due and not _succeeded(runs, at.last) and now + _usual(runs) > at.following:
+    if due and not _succeeded(runs, at.last) and now + usual(runs) > at.following:
         return Judgement(Kind.DEADLINE, SlaState.AT_RISK, f"not done yet, due by {text}")
     return Judgement(
         Kind.DEADLINE, SlaState.MET, f"done by {text}" if _succeeded(runs, at.before) else f"nothing was due by {text}"
@@ -103,10 +103,16 @@ def _is_newborn(runs: Sequence[DagRun], seen: Seen, at: Deadlines) -> bool:
     return all(run.due_at >= at.before and (run.queued_at or run.start_at or at.before) > at.last for run in early if run.due_at)
 
 
-def _usual(runs: Sequence[DagRun]) -> timedelta:
+def usual(runs: Sequence[DagRun]) -> timedelta:
     """How long the last successful run took, ten minutes at least."""
-    took = [run.end_at - run.start_at for run in runs if run.state == "success" and run.start_at and run.end_at]
-    return max(took[-1], _AT_LEAST) if took else _AT_LEAST
+    run = last_success(runs)
+    return max(run.end_at - run.start_at, _AT_LEAST) if run and run.start_at and run.end_at else _AT_LEAST
+
+
+def last_success(runs: Sequence[DagRun]) -> DagRun | None:
+    """The one that was due last, where it is known how long it took; backfills do not count."""
+    some = (run for run in reversed(runs) if run.state == "success" and run.start_at and run.end_at and not _is_backfill(run))
+    return next(some, None)
 
 
 def _duration(limit: timedelta, seen: Seen, now: datetime) -> list[Judgement]:
@@ -127,7 +133,7 @@ def _duration(limit: timedelta, seen: Seen, now: datetime) -> list[Judgement]:
     if over:
         return over
     last = _last_duration(limit, seen)
-    if last.state is not SlaState.MISSED and any(took > limit * _NEARLY for _, took in running):
+    if last.state is not SlaState.MISSED and any(took > limit * NEARLY for _, took in running):
         return [Judgement(Kind.MAX_DURATION, SlaState.AT_RISK, f"a run nears {format_duration(limit)}")]
     return [last]
 
@@ -160,7 +166,7 @@ def _start_delay(limit: timedelta, seen: Seen, now: datetime) -> Judgement:
     if now - due > limit:
         reason = f"the run due at {due:%Y-%m-%d %H:%M:%S} UTC " + ("waits in the queue" if run_id else "was not created")
         return Judgement(Kind.MAX_START_DELAY, SlaState.MISSED, reason, due + limit, live=True)
-    if now - due > limit * _NEARLY:
+    if now - due > limit * NEARLY:
         return Judgement(Kind.MAX_START_DELAY, SlaState.AT_RISK, f"a run nears {format_duration(limit)} of waiting")
     return Judgement(Kind.MAX_START_DELAY, SlaState.MET, "no run waits too long")
 
@@ -175,7 +181,7 @@ def _freshness(limit: timedelta, seen: Seen, now: datetime) -> Judgement:
     what = f"last success at {base:%Y-%m-%d %H:%M:%S} UTC" if seen.newest_success else "no run has ever succeeded"
     if now - base > limit:
         return Judgement(Kind.FRESHNESS, SlaState.MISSED, f"{what}, {format_duration(limit)} is allowed", base + limit, live=True)
-    if now - base > limit * _NEARLY:
+    if now - base > limit * NEARLY:
         return Judgement(Kind.FRESHNESS, SlaState.AT_RISK, what)
     return Judgement(Kind.FRESHNESS, SlaState.MET, what)
 

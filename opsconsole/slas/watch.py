@@ -7,7 +7,7 @@ from opsconsole.airflow.links import Links
 from opsconsole.db import Database
 from opsconsole.model import Finding, Labels, Verdict
 from opsconsole.settings import format_duration
-from opsconsole.slas.looking import STALE_AFTER, look, untold
+from opsconsole.slas.looking import STALE_AFTER, Looking, mirrored, untold
 from opsconsole.slas.settings import Sla
 from opsconsole.slas.state import DagSla, Judgement, Kind
 
@@ -38,14 +38,16 @@ class SlaWatch:
         """`deployments` are all there are: one that lost its last SLA has nothing wrong any more."""
         self._db, self._take, self._links = db, take, links
         self._slas = {name: [sla for sla in slas if sla.deployment == name] for name in deployments}
-        self._stand: dict[str, tuple[datetime, list[DagSla]]] = {}
+        self._lookings = {name: Looking(db, name, of) for name, of in self._slas.items() if of}
+        self._stand: dict[str, tuple[datetime, Sequence[DagSla]]] = {}
 
     async def step(self, now: datetime) -> None:
+        async with self._db.read() as session:
+            marks = await mirrored(session) if self._lookings else {}
         for deployment, slas in self._slas.items():
-            looked: list[DagSla] | None = []
+            looked: Sequence[DagSla] | None = []
             if slas:
-                async with self._db.read() as session:
-                    looked = await look(session, deployment, slas, now)
+                looked = await self._lookings[deployment].look(marks.get(deployment), now)
             self._stand[deployment] = now, untold(slas) if looked is None else looked
             if looked is not None:
                 links = self._links(deployment)

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from opsconsole.db import Database
 from opsconsole.db.dags import dags
+from opsconsole.db.moves import note_moves
 from opsconsole.db.runs import dag_runs
 from opsconsole.db.tries import task_tries
 from opsconsole.db.watermarks import RUNS, WATCHING, watermarks
@@ -51,5 +52,7 @@ class Mirror:
     async def _put(self, table: sa.Table, key: dict[str, Any], values: dict[str, Any]) -> None:
         whole = {"deployment": self._deployment} | key
         async with self._db.begin() as session:
+            if table is dags or table is dag_runs:
+                await note_moves(session, self._deployment, [key["dag_id"]])
             await session.execute(table.delete().where(*(table.c[name] == value for name, value in whole.items())))
             await session.execute(table.insert().values(**whole, **values))

@@ -189,6 +189,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
                 querier,
                 store.append,
                 keeper.take,
+                keeper.states,
                 clock=clock,
                 telemetry=telemetry,
                 external_url=public_url,

@@ -67,6 +67,10 @@ class AlertKeeper:
         """Every pending and firing alert now, in no order."""
         return [held.alert for held in self._open.values()]
 
+    def states(self, scope: str) -> dict[Labels, AlertState]:
+        """The pending and firing alerts of one scope."""
+        return {labels: held.alert.state for labels, held in self._scopes.get(scope, {}).items()}
+
     def muted_by(self, labels: Labels) -> Labels | None:
         """The firing alert that inhibits one with these labels, if one does."""
         return self._inhibitor().source_of(labels)

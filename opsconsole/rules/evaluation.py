@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from opsconsole.clock import Clock
-from opsconsole.model import STALE, Finding, Labels, Point, Querier, QueryError, QueryResult, Sample, Verdict
+from opsconsole.model import STALE, AlertState, Finding, Labels, Point, Querier, QueryError, QueryResult, Sample, Verdict
 from opsconsole.model.labels import EMPTY
 from opsconsole.rules.groups import AlertingRule, RecordingRule, Rule, RuleGroup
 from opsconsole.rules.templates import Context, Element, Template, TemplateError, Unanswered, render
@@ -18,6 +18,8 @@ MOST_QUERIES = 16
 
 Record = Callable[[Iterable[Sample]], None]
 Take = Callable[[Verdict], Awaitable[None]]
+States = Callable[[str], Mapping[Labels, AlertState]]
+"""The pending and firing alerts of a scope."""
 
 
 class RuleError(Exception):
@@ -36,6 +38,7 @@ class GroupEvaluator:
         querier: Querier,
         record: Record,
         take: Take,
+        states: States = lambda _: {},
         *,
         clock: Clock,
         telemetry: Telemetry,
@@ -45,7 +48,7 @@ class GroupEvaluator:
     ) -> None:
         """`succeeds`: a process before this one may have recorded, and been killed before it could end what it recorded."""
         self.group, self._succeeds = group, succeeds
-        self._querier, self._record, self._take = querier, record, take
+        self._querier, self._record, self._take, self._states = querier, record, take, states
         self._clock, self._telemetry = clock, telemetry
         self._external_url, self._external_labels = external_url, external_labels
         telemetry.rule_group_interval.labels(group.key).set(group.interval.total_seconds())
@@ -68,11 +71,17 @@ class GroupEvaluator:
         at = now - self.group.query_offset
         points = vector(await self._querier.instant(rule.expr, at))
         if isinstance(rule, RecordingRule):
-            before = self._recorded.get(index)
-            self._recorded[index] = self._keep(rule, points, at, await self._left(rule, at) if before is None else before)
+            left = self._recorded.get(index)
+            self._recorded[index] = self._keep(rule, points, at, await self._left(rule, at) if left is None else left)
         else:
             findings = await self._findings(rule, points, now)
+            before = self._alerts(rule)
             await self._take(Verdict(rule.scope, now, findings))
+            self._tell("ALERTS", dict.fromkeys(self._alerts(rule), 1.0), before, at)
+
+    def _alerts(self, rule: AlertingRule) -> frozenset[Labels]:
+        """The rule's alerts as labels of `ALERTS`, the series by which rules know what fires, as in Prometheus."""
+        return frozenset(labels.merged({"alertstate": state.value}) for labels, state in self._states(rule.scope).items())
 
     async def _left(self, rule: RecordingRule, at: datetime) -> frozenset[Labels]:
         """The series of the rule that a process before this one did not end."""
@@ -82,12 +91,16 @@ class GroupEvaluator:
         return frozenset(labels for labels in found if recorded_labels(rule, labels) == labels)
 
     def _keep(self, rule: RecordingRule, points: Sequence[Point], at: datetime, before: frozenset[Labels]) -> frozenset[Labels]:
-        """Record a result, and a staleness marker for every series of the last one that is gone."""
+        """Record a result, and end what it no longer has."""
         samples = {labels: point.value for point in points for labels in [recorded_labels(rule, point.labels)]}
         self._check(rule, points, samples)
-        gone = dict.fromkeys(before - samples.keys(), STALE)
-        self._record([Sample(rule.name, value, at, labels) for labels, value in (samples | gone).items()])
+        self._tell(rule.name, samples, before, at)
         return frozenset(samples)
+
+    def _tell(self, name: str, values: Mapping[Labels, float], before: frozenset[Labels], at: datetime) -> None:
+        """Record series, and a staleness marker for every one of `before` that is gone."""
+        gone = dict.fromkeys(before - values.keys(), STALE)
+        self._record([Sample(name, value, at, labels) for labels, value in ({**values} | gone).items()])
 
     async def _findings(self, rule: AlertingRule, points: Sequence[Point], now: datetime) -> tuple[Finding, ...]:
         findings = {finding.labels: finding for point in points for finding in [await self._finding(rule, point, now)]}

@@ -7,7 +7,7 @@ from opsconsole.db import Database
 from opsconsole.db.alerts import alerts, transitions
 from opsconsole.db.incidents import groups, incidents
 from opsconsole.db.outbox import attempts, from_payload
-from opsconsole.model import Labels
+from opsconsole.model import AlertState, Labels
 from tests.support.alerting import SCHEDULER, bench, finding
 from tests.support.clock import NOON
 
@@ -42,6 +42,18 @@ async def test_pending_time_survives_a_restart(db: Database) -> None:
         b.clock.tick(30)
         await b.say(finding(pending_for=timedelta(seconds=30)))
         assert [(row.before, row.after) for row in await b.rows(transitions)] == [(None, "pending"), ("pending", "firing")]
+
+
+async def test_a_scope_knows_what_waits_and_fires_of_its_own_after_a_restart_too(db: Database) -> None:
+    async with bench(db, HOOK) as b:
+        await b.say(finding(), finding(SECOND, pending_for=timedelta(seconds=30)))
+        await b.say(finding(TRIGGERER), scope="rules/triggerer")
+        for _ in range(2):
+            assert b.keeper.states("rules/scheduler") == {SCHEDULER: AlertState.FIRING, SECOND: AlertState.PENDING}
+            b.restarted()
+            await b.open()
+        await b.say()
+        assert (b.keeper.states("rules/scheduler"), b.keeper.states("rules/none")) == ({}, {})
 
 
 async def test_an_incident_opens_with_the_group_and_closes_with_its_last_alert(db: Database) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from opsconsole import documents
 from opsconsole.clock import millis
-from opsconsole.model import STALE_NAN_BITS, Labels, Matcher, MatchOp, Point, QueryError, QueryResult, Sample, Verdict
+from opsconsole.model import STALE_NAN_BITS, AlertState, Labels, Matcher, MatchOp, Point, QueryError, QueryResult, Sample, Verdict
 from opsconsole.promql import Engine
 from opsconsole.rules import GroupEvaluator, loading
 from opsconsole.rules.memory import MemorySource
@@ -23,6 +23,7 @@ class Bench:
     source: MemorySource = field(default_factory=MemorySource)
     verdicts: list[Verdict] = field(default_factory=list)
     telemetry: Telemetry = field(default_factory=Telemetry)
+    states: dict[Labels, AlertState] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.restarted()
@@ -32,11 +33,21 @@ class Bench:
         (group,) = loading.parse(documents.parse(self.text, "rules.yaml"), "rules")
         engine, clock = Engine(self.source, FakeClock()), FakeClock()
         self.evaluator = GroupEvaluator(
-            group, engine, self.source.append, self.take, clock=clock, telemetry=self.telemetry, succeeds=True
+            group,
+            engine,
+            self.source.append,
+            self.take,
+            lambda _: dict(self.states),
+            clock=clock,
+            telemetry=self.telemetry,
+            succeeds=True,
         )
 
     async def take(self, verdict: Verdict) -> None:
         self.verdicts.append(verdict)
+        self.states = {finding.labels: AlertState.PENDING for finding in verdict.findings} | {
+            labels: AlertState.FIRING for labels in self.states if labels in {finding.labels for finding in verdict.findings}
+        }
 
     def given(self, name: str, value: float, labels: Mapping[str, str] | None = None, at: datetime = NOON) -> None:
         self.source.append([Sample.of(name, value, at, labels)])
@@ -108,6 +119,34 @@ async def test_what_a_killed_process_recorded_ends_with_the_result_and_no_other_
     bench.given("high", 7, {"x": "somebody else's"}, at=later)
     await bench.evaluator.step(later)
     assert [[finding.labels["x"] for finding in verdict.findings] for verdict in bench.verdicts] == [["y"], ["somebody else's"]]
+
+
+async def test_what_waits_and_what_fires_is_a_series_as_in_prometheus() -> None:
+    bench = Bench(group("{alert: Down, expr: up == 0, labels: {severity: high}}"))
+    for seconds, up in enumerate([0, 0, 1]):
+        now = NOON + timedelta(seconds=seconds)
+        bench.given("up", up, {"job": "a"}, at=now)
+        await bench.evaluator.step(now)
+    found = await bench.source.select([Matcher("__name__", MatchOp.EQUAL, "ALERTS")], millis(NOON), millis(NOON) + 2000)
+    one = Labels(__name__="ALERTS", alertname="Down", job="a", severity="high")
+    bits = {
+        series.labels: dict(zip(series.timestamps.tolist(), series.values.view("int64").tolist(), strict=True))
+        for series in found
+    }
+    says, noon = 0x3FF0000000000000, millis(NOON)
+    assert bits == {
+        one.merged({"alertstate": "pending"}): {noon: says, noon + 1000: STALE_NAN_BITS},
+        one.merged({"alertstate": "firing"}): {noon + 1000: says, noon + 2000: STALE_NAN_BITS},
+    }
+
+
+async def test_a_rule_knows_whether_its_own_alert_fires() -> None:
+    bench = Bench(group("""{alert: Kept, expr: 'up == 0 or up and on () ALERTS{alertname="Kept", alertstate="firing"}'}"""))
+    for seconds, up in enumerate([0, 1, 0, 0, 1, 1]):
+        now = NOON + timedelta(seconds=seconds)
+        bench.given("up", up, at=now)
+        await bench.evaluator.step(now)
+    assert [len(verdict.findings) for verdict in bench.verdicts] == [1, 0, 1, 1, 1, 1]
 
 
 async def test_a_rule_that_fails_gives_no_verdict_and_holds_up_nobody() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from opsconsole.db.base import Session, UtcTime, metadata
-from opsconsole.db.moves import note_moves
+from opsconsole.db.moves import note_moves, note_tries
 from opsconsole.db.rows import batches
 from opsconsole.db.tries import task_tries
 from opsconsole.db.watermarks import FIRST_JUDGED, RUNS, WATCHING, set_watermark, watermark
@@ -171,6 +171,7 @@ async def forget_run(session: Session, deployment: str, key: RunKey) -> None:
         here = (table.c.deployment == deployment) & (table.c.dag_id == key[0]) & (table.c.run_id == key[1])
         await session.execute(sa.delete(table).where(here))
     await note_moves(session, deployment, [key[0]])
+    await note_tries(session, deployment)
 
 
 async def forget_old_runs(session: Session, before: datetime) -> int:
@@ -183,6 +184,7 @@ async def forget_old_runs(session: Session, before: datetime) -> int:
     forgotten = (await session.execute(sa.delete(dag_runs).where(old))).rowcount
     for deployment in sorted(of_dags):
         await note_moves(session, deployment, of_dags[deployment])
+        await note_tries(session, deployment)
     return forgotten
 
 

@@ -1,11 +1,13 @@
 """Watching the mirror for tasks and runs that finally failed."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from opsconsole.airflow.links import Links
 from opsconsole.db import Database, Session
 from opsconsole.db.dags import owners_of
+from opsconsole.db.moves import Moves, newest_moves
 from opsconsole.db.runs import failed_runs_without_task, first_judged, last_success_due, last_task_success_due, runs_by_id
 from opsconsole.db.tries import failed_tries, newest_tries
 from opsconsole.failures.findings import Speaker
@@ -30,17 +32,31 @@ class FailureWatch:
         links: Callable[[str], Links | None],
     ) -> None:
         """`links(deployment)` is None until it is known which generation of Airflow answers there."""
-        self._take, self._links = take, links
-        self._watches = [_Watch(db, settings, deployment) for deployment in deployments]
+        self._db, self._take, self._links = db, take, links
+        self._watches = [Watching(db, settings, deployment) for deployment in deployments]
 
     async def step(self, now: datetime) -> None:
+        async with self._db.read() as session:
+            moves = await newest_moves(session)
         for watch in self._watches:
-            verdict = await watch.judge(now, self._links(watch.deployment))
+            verdict = await watch.judge(now, self._links(watch.deployment), moves.get(watch.deployment, Moves()))
             if verdict is not None:
                 await self._take(verdict)
 
 
-class _Watch:
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """The last look at the record, when it had moved so often: so it stands from `at` to just before `until`, None for ever."""
+
+    moves: Moves
+    at: datetime
+    until: datetime | None
+
+    def lasts(self, moves: Moves, now: datetime) -> bool:
+        return moves == self.moves and self.at <= now and (self.until is None or now < self.until)
+
+
+class Watching:
     """One deployment: remembers what it told, and since when it has been holding new failures back."""
 
     def __init__(self, db: Database, settings: Settings, deployment: str) -> None:
@@ -48,25 +64,31 @@ class _Watch:
         self._told: dict[tuple[str, ...], Failure] = {}
         self._waiting: dict[tuple[str, ...], datetime] = {}
         self._since: datetime | None = None
-        self._has_told = False
+        self._owners: dict[str, str] = {}
+        self._looked: _Looked | None = None
 
-    async def judge(self, now: datetime, links: Links | None) -> Verdict | None:
-        """None where nothing of the deployment was mirrored yet."""
+    async def judge(self, now: datetime, links: Links | None, moves: Moves) -> Verdict | None:
+        """None where nothing of the deployment was mirrored yet; `moves` were counted before, and what they say is seen."""
         if self._since is None:
             async with self._db.begin() as session:
                 self._since = await first_judged(session, self.deployment)
         if self._since is None:
             return None
+        if self._looked is None or not self._looked.lasts(moves, now):
+            await self._look(self._since, moves, now)
+        speaker = Speaker(self.deployment, self._settings, self._owners, links)
+        return Verdict(f"failures/{self.deployment}", now, speaker.findings(self._told.values()))
+
+    async def _look(self, since: datetime, moves: Moves, now: datetime) -> None:
         async with self._db.read() as session:
-            failures = await self._standing(session, max(self._since, now - self._settings.keep))
-            owners = await owners_of(session, self.deployment, {failure.dag_id for failure in failures})
+            failures = await self._standing(session, max(since, now - self._settings.keep))
+            self._owners = await owners_of(session, self.deployment, {failure.dag_id for failure in failures})
         told = [failure for failure in failures if self._may_tell(failure, now)]
         self._told = {failure.key: failure for failure in told}
-        self._has_told = True
         held_back = {failure.key for failure in failures} - set(self._told)
         self._waiting = {key: at for key, at in self._waiting.items() if key in held_back}
-        speaker = Speaker(self.deployment, self._settings, owners, links)
-        return Verdict(f"failures/{self.deployment}", now, speaker.findings(told))
+        ends = [failure.end_at + self._settings.keep if failure.end_at else now for failure in failures]
+        self._looked = _Looked(moves, now, now if self._waiting else min(ends, default=None))
 
     async def _standing(self, session: Session, since: datetime) -> list[Failure]:
         tries = await failed_tries(session, self.deployment, since)
@@ -95,6 +117,6 @@ class _Watch:
 
     def _may_tell(self, failure: Failure, now: datetime) -> bool:
         """A new failure waits shortly for its last log line, but not one that an earlier process may have told already."""
-        if not self._has_told or failure.key in self._told or failure.is_read:
+        if self._looked is None or failure.key in self._told or failure.is_read:
             return True
         return now - self._waiting.setdefault(failure.key, now) >= self._settings.grace

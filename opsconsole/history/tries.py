@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from opsconsole.db import Session
 from opsconsole.db.base import UtcTime
+from opsconsole.db.moves import note_tries
 from opsconsole.db.rows import Row, differs, existing, upsert
 from opsconsole.db.tries import task_tries
 from opsconsole.model import TaskInstance, TaskKey
@@ -29,6 +30,8 @@ async def record_tasks(session: Session, deployment: str, tasks: Iterable[TaskIn
     changes = {key: _change(task, known.get(key, {}), deployment, now) for key, task in newest.items()}
     changed = {key: row for key, row in changes.items() if row is not None}
     await upsert(session, task_tries, list(changed.values()))
+    if changed:
+        await note_tries(session, deployment)
     return [newest[key] for key in changed if _lacks_earlier(newest[key], known.get(key, {}))]
 
 
@@ -57,6 +60,7 @@ async def record_earlier_tries(
     told = [_as_retried(t) for t in tries if 0 < t.try_number < newest.try_number and t.try_number not in ended]
     await upsert(session, task_tries, [{**asdict(t), "deployment": deployment, "seen_at": now} for t in told])
     await _close_untold(session, deployment, newest, now)
+    await note_tries(session, deployment)
 
 
 def _as_retried(task: TaskInstance) -> TaskInstance:
@@ -81,6 +85,7 @@ async def record_log(session: Session, deployment: str, attempt: TaskInstance, l
     """Keep a failed try's last error line; None where its log told none. It is not read again."""
     here = (*_is(deployment, attempt), task_tries.c.try_number == attempt.try_number)
     await session.execute(sa.update(task_tries).where(*here).values(error_line=line, log_read_at=now))
+    await note_tries(session, deployment)
 
 
 def _is(deployment: str, task: TaskInstance) -> list[sa.ColumnElement[bool]]:

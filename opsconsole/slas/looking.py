@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from opsconsole.db import Database, Session
 from opsconsole.db.dags import known_dags
-from opsconsole.db.moves import moved_after, newest_moves
+from opsconsole.db.moves import Moves, moved_after, newest_moves
 from opsconsole.db.runs import dags_with_older_runs, dags_with_runs, last_success_ended, runs_since
 from opsconsole.db.watermarks import RUNS, WATCHING, every_watermark
 from opsconsole.model import Dag, DagRun
@@ -34,7 +34,7 @@ async def mirrored(session: Session) -> dict[str, Mirrored]:
     """Of each deployment whose runs were read; the changes up to `moves` are seen by whoever looks after this."""
     moves, marks = await newest_moves(session), await every_watermark(session, (RUNS, WATCHING))
     return {
-        deployment: Mirrored(at, marks.get((deployment, WATCHING), at), moves.get(deployment, 0))
+        deployment: Mirrored(at, marks.get((deployment, WATCHING), at), moves.get(deployment, Moves()).dags)
         for (deployment, feed), at in marks.items()
         if feed == RUNS
     }

@@ -176,3 +176,13 @@ async def test_a_number_that_went_back_is_a_new_record(db: Database) -> None:
         await session.execute(sa.update(dag_moves).values(number=1))
     restored, new = await far.both()
     assert known != restored == new
+
+
+async def test_a_clock_that_is_set_back_has_the_limits_before_it_again(db: Database) -> None:
+    far = Far(db, "prod")
+    await far.begin()
+    await far.run("orders_a", 1, "running", "scheduled", -HOUR, MINUTE)
+    missed, _ = await far.both()
+    await far.clock(-30 * MINUTE)
+    known, new = await far.both()
+    assert missed != known == new

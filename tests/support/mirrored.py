@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from opsconsole.db import Database
 from opsconsole.db.dags import dags
-from opsconsole.db.moves import note_moves
+from opsconsole.db.moves import note_moves, note_tries
 from opsconsole.db.runs import dag_runs
 from opsconsole.db.tries import task_tries
 from opsconsole.db.watermarks import RUNS, WATCHING, watermarks
@@ -54,5 +54,7 @@ class Mirror:
         async with self._db.begin() as session:
             if table is dags or table is dag_runs:
                 await note_moves(session, self._deployment, [key["dag_id"]])
+            if table is task_tries:
+                await note_tries(session, self._deployment)
             await session.execute(table.delete().where(*(table.c[name] == value for name, value in whole.items())))
             await session.execute(table.insert().values(**whole, **values))

@@ -99,3 +99,13 @@ def test_a_limit_ends_just_before_it_is_overstepped() -> None:
 
 def test_what_time_cannot_change_lasts_for_ever() -> None:
     assert until([sla(max_duration="50m")], seen([], Dag("orders"), NOON), WINDOW, NOON) == EVER
+
+
+def test_the_run_that_says_how_long_one_usually_takes_is_needed_though_an_older_one_ended_later() -> None:
+    older = DagRun("orders", "r1", "success", "scheduled", NOON, NOON, NOON, NOON, NOON + 5 * HOUR)
+    newer = replace(older, run_id="r2", due_at=NOON + HOUR, start_at=NOON + HOUR, end_at=NOON + 3 * HOUR)
+    repeated = replace(older, run_id="r3", run_type="backfill", due_at=NOON + 6 * HOUR, start_at=None, end_at=NOON + 6 * HOUR)
+    now = NOON + WINDOW + 2 * HOUR
+    looked = seen([older, newer, repeated], Dag("orders"), now)
+    assert looked.is_old
+    assert until([sla(max_duration="10h")], looked, WINDOW, now) == NOON + 3 * HOUR + WINDOW + timedelta(microseconds=1)

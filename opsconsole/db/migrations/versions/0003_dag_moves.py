@@ -14,6 +14,7 @@ def upgrade() -> None:
     sa.Column('deployment', sa.Text(), nullable=False),
     sa.Column('dag_id', sa.Text(), nullable=False),
     sa.Column('number', sa.BigInteger(), nullable=False),
+    sa.Column('tries', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('deployment', 'dag_id', name=op.f('pk_dag_moves'))
     )
 

@@ -1,7 +1,7 @@
 """Heartbeat checks and their pings."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from opsconsole.db.base import BigId, Json, Session, UtcTime, metadata
+from opsconsole.db.rows import batches
 
+Kept = tuple[Any, ...]
 KEPT_PINGS = 1000
 """How many of a check's newest pings are kept."""
 
@@ -127,6 +129,29 @@ async def all_checks(session: Session) -> list[Check]:
     """Every check that is in use, by slug."""
     rows = await session.execute(sa.select(checks).where(checks.c.retired_at.is_(None)).order_by(checks.c.slug))
     return [_check(row._mapping) for row in rows]
+
+
+async def checks_by_id(session: Session, ids: Collection[int]) -> dict[int, Check]:
+    """Those of them that are in use."""
+    found: dict[int, Check] = {}
+    for some in batches(ids):
+        query = sa.select(checks).where(checks.c.id.in_(some), checks.c.retired_at.is_(None))
+        found |= {row.id: _check(row._mapping) for row in await session.execute(query)}
+    return found
+
+
+async def kept_checks(session: Session) -> dict[int, Kept]:
+    """Every check that is in use by id, in order of slug, as the database keeps it: to tell in a hurry whether it changed."""
+    query = sa.select(*_KEPT).where(checks.c.retired_at.is_(None)).order_by(checks.c.slug)
+    return {row[0]: tuple(row) for row in await session.execute(query)}
+
+
+def _kept(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    kinds: dict[type[Any], Any] = {UtcTime: sa.BigInteger, sa.JSON: sa.Text, sa.Boolean: sa.Integer}
+    return sa.type_coerce(column, kinds.get(type(column.type), column.type))
+
+
+_KEPT = tuple(_kept(column) for column in checks.c)
 
 
 async def by_uuid(session: Session, code: str) -> Check | None:

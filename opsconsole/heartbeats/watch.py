@@ -1,11 +1,11 @@
 """Hearing silence: what every check's state means as findings and samples."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from opsconsole.db import Database, Session, checks
-from opsconsole.db.checks import Away, Check, Ping
+from opsconsole.db.checks import Away, Check, Kept, Ping
 from opsconsole.heartbeats.keeping import configure
 from opsconsole.heartbeats.settings import Settings
 from opsconsole.heartbeats.state import Condition, Reason, State, condition
@@ -40,6 +40,8 @@ class HeartbeatWatch:
         self._down: frozenset[tuple[str, Reason | None]] = frozenset()
         self._fails: dict[tuple[int, datetime], Ping | None] = {}
         self._away: Away | None = None
+        self._kept: Mapping[int, Kept] = {}
+        self._checks: Mapping[int, Check] = {}
         self._noted_at: datetime | None = None
         self._sampled_at: datetime | None = None
 
@@ -57,7 +59,7 @@ class HeartbeatWatch:
 
     async def step(self, now: datetime) -> None:
         async with self._db.read() as session:
-            every = [(check, condition(check, now, self._away)) for check in await checks.all_checks(session)]
+            every = [(check, condition(check, now, self._away)) for check in await self._every(session)]
             wrong = [(check, how) for check, how in every if how.state is State.DOWN] + self._passed(every, now)
             self._fails = {key: await self._fail(session, key) for key in _failing(wrong)}
         down = frozenset((check.slug, how.reason) for check, how in wrong)
@@ -69,6 +71,14 @@ class HeartbeatWatch:
         findings = tuple(finding(check, how, self._fails.get((check.id, how.since))) for check, how in wrong)
         await self._take(Verdict(SCOPE, now, findings))
         self._down = down
+
+    async def _every(self, session: Session) -> list[Check]:
+        """Of thousands few change within a second: what is as it was is not made anew."""
+        kept = await checks.kept_checks(session)
+        new = await checks.checks_by_id(session, [key for key, row in kept.items() if self._kept.get(key) != row])
+        self._checks = {key: check for key in kept if (check := new.get(key) or self._checks.get(key))}
+        self._kept = kept
+        return list(self._checks.values())
 
     def _passed(self, every: Iterable[tuple[Check, Condition]], now: datetime) -> list[tuple[Check, Condition]]:
         """Failures that a success has followed, for as long as they stand."""

@@ -47,8 +47,8 @@ def _over(limit: timedelta, begins: Iterable[datetime | None]) -> Iterator[datet
 
 
 def _needed(seen: Seen) -> Iterable[DagRun]:
-    """Runs without which the judgement may be another: the newest ones, and any of a Dag that is new, gone or never succeeded."""
-    if not seen.is_old or not seen.listed or seen.newest_success is None:
+    """Runs without which the judgement may be another: the newest ones, and any of a Dag that is gone or never succeeded."""
+    if not seen.listed or seen.newest_success is None:
         return seen.runs
     due = max(seen.runs, key=lambda run: run.due_at or _NEVER, default=None)
     ended = max((run for run in seen.runs if run.start_at), key=_ended_at, default=None)

@@ -84,7 +84,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(steps, min_size=4, max_size=20))
 async def test_after_every_step_both_find_the_same(db: Database, names: Iterator[str], story: list[Step]) -> None:
     deployment = next(names)

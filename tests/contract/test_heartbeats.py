@@ -5,7 +5,7 @@ from typing import Any
 
 from opsconsole.alerts.routing import longest_wait
 from opsconsole.db import Database, checks
-from opsconsole.db.checks import Ping
+from opsconsole.db.checks import Check, Ping
 from opsconsole.heartbeats.keeping import configure, keep
 from opsconsole.heartbeats.settings import Settings
 from opsconsole.heartbeats.watch import HeartbeatWatch
@@ -217,3 +217,36 @@ async def test_an_empty_configuration_is_quiet(db: Database) -> None:
     far = Watched(db, Settings())
     await far.watch.open(NOON)
     assert await far.at(NOON) == []
+
+
+async def test_a_check_that_changed_in_any_way_is_told_apart_from_before(db: Database) -> None:
+    far = Watched(db, settings("canary", "other"))
+    await far.watch.open(NOON)
+    after: dict[str, Any] = {
+        "name": "N",
+        "deployment": "D",
+        "tags": ["t"],
+        "period": 9.0,
+        "schedule": "* * * * *",
+        "timezone": "X",
+    }
+    after |= {
+        "grace": 3.0,
+        "paused": True,
+        "created_at": NOON + MINUTE,
+        "pings": 2,
+        "last_ping_at": NOON,
+        "last_success_at": NOON,
+    }
+    after |= {"last_fail_at": NOON, "last_start_at": NOON, "last_start_rid": "r", "last_kind": "fail", "last_duration": 1.0}
+    after |= {"last_remote": "h", "down_since": NOON, "uuid": "u", "slug": "another"}
+    assert {*after, "id"} == set(Check.__slots__)
+    for name, value in after.items():
+        async with db.begin() as session:
+            before = await checks.kept_checks(session)
+            [changed] = [check.id for check in await checks.all_checks(session) if check.slug != "other"]
+            await session.execute(checks.checks.update().where(checks.checks.c.id == changed).values({name: value}))
+            kept = await checks.kept_checks(session)
+            assert [key for key, row in kept.items() if before[key] != row] == [changed]
+            new = await checks.checks_by_id(session, kept)
+            assert [new[key] for key in kept] == await checks.all_checks(session)

@@ -125,7 +125,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(steps, min_size=5, max_size=25))
 async def test_after_every_step_the_watch_says_what_a_new_one_would(
     db: Database, names: Iterator[str], story: list[Step]

@@ -109,3 +109,14 @@ def test_the_run_that_says_how_long_one_usually_takes_is_needed_though_an_older_
     looked = seen([older, newer, repeated], Dag("orders"), now)
     assert looked.is_old
     assert until([sla(max_duration="10h")], looked, WINDOW, now) == NOON + 3 * HOUR + WINDOW + timedelta(microseconds=1)
+
+
+def test_a_dag_that_never_succeeded_is_measured_from_another_run_when_its_first_one_is_long_ago() -> None:
+    first = DagRun("orders", "r1", "failed", "scheduled", NOON, NOON, NOON, NOON, NOON + HOUR)
+    second = replace(first, run_id="r2", due_at=NOON + DAY, end_at=NOON + DAY)
+    now = NOON + 2 * DAY
+    looked = seen([first, second], Dag("orders"), now)
+    promised = sla(freshness="1h")
+    left = NOON + HOUR + WINDOW + timedelta(microseconds=1)
+    assert until([promised], looked, WINDOW, left - 2 * timedelta(microseconds=1)) == left
+    assert judge(promised, looked, left) != judge(promised, seen([first, second], Dag("orders"), left), left)

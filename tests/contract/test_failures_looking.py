@@ -13,6 +13,7 @@ from opsconsole.airflow.links import Links
 from opsconsole.db import Database
 from opsconsole.db.moves import Moves, newest_moves
 from opsconsole.db.runs import forget_run
+from opsconsole.db.tries import failed_tries
 from opsconsole.failures.settings import Settings
 from opsconsole.failures.watch import FailureWatch, Watching
 from opsconsole.history.runs import record_runs
@@ -127,3 +128,17 @@ async def test_what_an_idle_look_asks_of_the_database_does_not_grow_with_the_fle
         await watch.step(NOON + SECOND)
         counted[size] = asked.count
     assert counted[1] == counted[30] > 0
+
+
+async def test_a_log_that_is_read_later_is_seen(db: Database) -> None:
+    mirror, far = Mirror(db), Far(db, "prod")
+    await mirror.polled(NOON - HOUR)
+    await far.task(1, "load", 1, "failed", read=False)
+    before, _ = await far.both()
+    async with db.begin() as session:
+        [failed] = await failed_tries(session, "prod", NOON - HOUR)
+        await record_log(session, "prod", failed, "KeyError: 'id'", NOON)
+    after, always = await far.both()
+    assert after == always
+    told = [finding.annotations.get("error") for verdict in (before, after) if verdict for finding in verdict.findings]
+    assert told == [None, "KeyError: 'id'"]

@@ -133,7 +133,10 @@ async def test_what_an_idle_look_asks_of_the_database_does_not_grow_with_the_fle
 async def test_a_log_that_is_read_later_is_seen(db: Database) -> None:
     mirror, far = Mirror(db), Far(db, "prod")
     await mirror.polled(NOON - HOUR)
+    await far.both()
     await far.task(1, "load", 1, "failed", read=False)
+    await far.both()
+    await far.clock(MINUTE)
     before, _ = await far.both()
     async with db.begin() as session:
         [failed] = await failed_tries(session, "prod", NOON - HOUR)

@@ -22,6 +22,7 @@ from opsconsole.alerts.keeper import AlertKeeper
 from opsconsole.alerts.routing import longest_wait
 from opsconsole.clock import Clock, SystemClock
 from opsconsole.collectors.base import Target
+from opsconsole.collectors.departed import end_departed
 from opsconsole.collectors.runner import Runner
 from opsconsole.collectors.self_metrics import SelfMetrics
 from opsconsole.collectors.statsd import StatsdListener
@@ -170,6 +171,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         await keeper.forget_scopes(_scopes(loaded))
 
         # collect
+        await end_departed(querier, store.append, names, clock.now())
         runner = Runner([Target(deployment, db, clock) for deployment in config.deployments], store.append, clock)
         stack.push_async_callback(runner.close)
         statsd = StatsdListener(

@@ -1,0 +1,18 @@
+"""Deployments that are no longer watched."""
+
+import json
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+
+from opsconsole.model import STALE, Querier, Sample
+
+
+async def end_departed(
+    querier: Querier, record: Callable[[Iterable[Sample]], None], watched: Collection[str], now: datetime
+) -> None:
+    """End every series of the deployments that were collected from until lately and are not `watched` any more, so that no
+    rule takes their silence for a fault."""
+    collected = await querier.instant("group by (deployment) (opsconsole_collector_up)", now)
+    for name in {point.labels["deployment"] for point in collected.points} - set(watched):
+        left = await querier.instant(f"{{deployment={json.dumps(name)}}}", now)
+        record([Sample(point.labels["__name__"], STALE, now, point.labels.without("__name__")) for point in left.points])

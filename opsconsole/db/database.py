@@ -56,6 +56,14 @@ class Database:
         async with self._reading.begin() as session:
             yield session
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Session]:
+        """The same for many statements that must agree with each other: PostgreSQL's `read` sees what commits in between."""
+        async with self.read() as session:
+            if not self.is_sqlite:
+                await session.execute(sa.text("set transaction isolation level repeatable read, read only"))
+            yield session
+
     async def close(self) -> None:
         await self._reading.dispose()
         await self._writing.dispose()

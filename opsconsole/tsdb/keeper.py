@@ -52,12 +52,13 @@ class Keeper:
         self._orphans: list[Batch] = []
         self.horizon_ms = self.ended_ms = 0
 
-    async def open(self, now: datetime) -> None:
-        """Take the store over and read what was flushed."""
+    async def open(self, now: datetime, *, read_only: bool = False) -> None:
+        """Take the store over and read what was flushed; `read_only` leaves it to the console that has it."""
         now_ms = millis(now)
         self._minute = now_ms // 60_000
-        async with self._db.begin() as session:
-            self._epoch, self._flush = await table.take_over(session)
+        async with self._db.snapshot() if read_only else self._db.begin() as session:
+            if not read_only:
+                self._epoch, self._flush = await table.take_over(session)
             self._registry.next_id = await table.last_id(session) + 1
             live = await table.live(session)
             self.horizon_ms = millis(now - (_RELOAD if len(live) <= _MANY else _RELOAD_OF_MANY))

@@ -44,9 +44,13 @@ class Store:
         self._failure: str | None = None
         self._behind_since: datetime | None = None
 
-    async def open(self) -> None:
-        """Read what was flushed before; samples may come from now on."""
-        await self._keeper.open(self._clock.now())
+    async def open(self, *, read_only: bool = False) -> None:
+        """Read what was flushed before; samples may come from now on.
+
+        `read_only` is for reading beside a running console, which goes on writing: what it flushes later is not seen, and
+        what is appended here is never written.
+        """
+        await self._keeper.open(self._clock.now(), read_only=read_only)
 
     def append(self, samples: Iterable[Sample]) -> None:
         """Take samples in, in any order of time."""

@@ -20,6 +20,7 @@ from opsconsole.model.sample import Sample
 from opsconsole.model.series import (
     STALE,
     STALE_NAN_BITS,
+    Block,
     Matcher,
     MatchOp,
     Millis,
@@ -32,6 +33,7 @@ from opsconsole.model.series import (
     SeriesSource,
     Values,
 )
+from opsconsole.model.sharing import blocks_of
 from opsconsole.model.status import ComponentStatus, Status, worst
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "STALE_NAN_BITS",
     "Alert",
     "AlertState",
+    "Block",
     "CollectError",
     "ComponentStatus",
     "ConfigError",
@@ -73,6 +76,7 @@ __all__ = [
     "Transition",
     "Values",
     "Verdict",
+    "blocks_of",
     "headline",
     "summary",
     "worst",

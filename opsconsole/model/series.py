@@ -47,11 +47,27 @@ class Series:
     values: Values
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Series that have samples at the same times, as one scrape writes them: r label sets, n times, r × n values.
+
+    `labels` include `__name__`. A source that hands out the same objects again, be it the sequence or the label sets in it,
+    saves the engine from deriving groups and names anew.
+    """
+
+    labels: Sequence[Labels]
+    timestamps: Millis
+    values: Values
+
+
 class SeriesSource(Protocol):
     """Where a query reads samples from; the embedded store is one."""
 
-    async def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
-        """Every series that all `matchers` fit, with its samples in `start_ms <= t <= end_ms`, staleness markers included."""
+    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Block]:
+        """Every series that all `matchers` fit, with its samples in `start_ms <= t <= end_ms`, staleness markers included.
+
+        Each series stands in one block only, and no block is without samples. Raises QueryError.
+        """
         ...
 
 

@@ -1,7 +1,7 @@
-"""Series side by side: samples as matrices of series × samples, so that one numpy call serves them all.
+"""Samples as matrices of series × samples, cut so that one numpy call serves many series and stays within the caches.
 
-Series that share their timestamps (one scrape) stand in one block with a single row of times; the others are padded to a
-common length, with series of similar length together.
+Series that share their timestamps stand in tiles with a single row of times; of series with times of their own, those of
+similar length are padded to a common one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from opsconsole.model import STALE_NAN_BITS, Millis, Series, Values
+from opsconsole.model import STALE_NAN_BITS, Block, Millis, Values
 from opsconsole.promql.vectors import Indices, Mask
 
 _FEW = 8
@@ -19,7 +19,7 @@ _PADDING = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Block:
+class Tile:
     """`times` has one row for all series or one for each; `lengths` likewise; `rows` are the series' places in the selection."""
 
     rows: Indices
@@ -31,8 +31,8 @@ class Block:
     def shared(self) -> bool:
         return len(self.times) == 1
 
-    def parts(self, steps: int) -> Iterator["Block"]:
-        """The block in slices whose results over `steps` stay within the processor's caches, roughly."""
+    def parts(self, steps: int) -> Iterator["Tile"]:
+        """The tile in slices whose results over `steps` stay within the processor's caches, roughly."""
         size = max(1, _CELLS // max(steps, self.values.shape[1], 1))
         if size >= len(self.rows):
             yield self
@@ -40,7 +40,7 @@ class Block:
         for start in range(0, len(self.rows), size):
             cut = slice(start, start + size)
             times, lengths = (self.times, self.lengths) if self.shared else (self.times[cut], self.lengths[cut])
-            yield Block(self.rows[cut], times, self.values[cut], lengths)
+            yield Tile(self.rows[cut], times, self.values[cut], lengths)
 
     def first_at_or_after(self, edges: Millis) -> Indices:
         return self._search(edges, "left")
@@ -65,17 +65,21 @@ class Block:
         return bounded
 
 
-def blocks(series: Sequence[Series], *, keep_stale: bool) -> list[Block]:
-    """The series' samples in blocks; staleness markers are left out unless wanted, and so are series without samples."""
-    columns = [(s.timestamps, s.values) if keep_stale else _without_stale(s.timestamps, s.values) for s in series]
-    groups = _by_times(columns)
-    found, odd = [], []
-    for rows in groups:
-        if len(groups) <= _FEW or len(rows) >= _FEW:
-            found.append(_shared(rows, columns))
-        else:
-            odd.extend(rows)
-    return found + _padded(odd, columns)
+def tiles(blocks: Sequence[Block], *, keep_stale: bool) -> list[Tile]:
+    """The blocks' samples as tiles; staleness markers are left out unless wanted, and so are series that had nothing else.
+
+    A series' place is the one it has when the blocks' series are counted through.
+    """
+    parts: list[Tile] = []
+    place = 0
+    for block in blocks:
+        whole = _shared(np.arange(place, place + len(block.labels), dtype=np.intp), block.timestamps, block.values)
+        parts += [whole] if keep_stale else _without_stale(whole)
+        place += len(block.labels)
+    if len(parts) <= _FEW:
+        return parts
+    wide = [part for part in parts if len(part.rows) >= _FEW]
+    return wide + _padded([part for part in parts if len(part.rows) < _FEW])
 
 
 def stale(values: Values) -> Mask:
@@ -86,47 +90,41 @@ def stale(values: Values) -> Mask:
     return marked
 
 
-def _without_stale(times: Millis, values: Values) -> tuple[Millis, Values]:
-    marked = stale(values)
-    return (times[~marked], values[~marked]) if marked.any() else (times, values)
+def _shared(rows: Indices, times: Millis, values: Values) -> Tile:
+    return Tile(rows, times[None, :], values, np.array([len(times)], dtype=np.intp))
 
 
-def _by_times(columns: Sequence[tuple[Millis, Values]]) -> list[list[int]]:
-    """Which series have exactly the same timestamps."""
-    alike: dict[tuple[int, int, int], list[tuple[Millis, list[int]]]] = {}
-    groups: list[list[int]] = []
-    for row, (times, _) in enumerate(columns):
-        if not len(times):
-            continue
-        candidates = alike.setdefault((len(times), int(times[0]), int(times[-1])), [])
-        for known, rows in candidates:
-            if known is times or len(times) <= 2 or np.array_equal(known, times):
-                rows.append(row)
-                break
-        else:
-            rows = [row]
-            candidates.append((times, rows))
-            groups.append(rows)
-    return groups
+def _without_stale(tile: Tile) -> list[Tile]:
+    """The series without markers, and the others by where their markers are."""
+    marked = stale(tile.values)
+    if not (hit := marked.any(axis=1)).any():
+        return [tile]
+    clean = np.flatnonzero(~hit)
+    found = [_shared(tile.rows[clean], tile.times[0], tile.values[clean])] if len(clean) else []
+    patterns: dict[bytes, list[int]] = {}
+    for row in np.flatnonzero(hit).tolist():
+        patterns.setdefault(marked[row].tobytes(), []).append(row)
+    for alike in patterns.values():
+        left = ~marked[alike[0]]
+        if left.any():
+            found.append(_shared(tile.rows[alike], tile.times[0, left], tile.values[np.ix_(alike, left)]))
+    return found
 
 
-def _shared(rows: list[int], columns: Sequence[tuple[Millis, Values]]) -> Block:
-    times = columns[rows[0]][0]
-    values = np.stack([columns[row][1] for row in rows])
-    return Block(np.asarray(rows, dtype=np.intp), times[None, :], values, np.array([len(times)], dtype=np.intp))
+def _padded(parts: Sequence[Tile]) -> list[Tile]:
+    buckets: dict[int, list[Tile]] = {}
+    for part in parts:
+        buckets.setdefault(part.values.shape[1].bit_length(), []).append(part)
+    return [_pad(bucket) for bucket in buckets.values()]
 
 
-def _padded(rows: list[int], columns: Sequence[tuple[Millis, Values]]) -> list[Block]:
-    buckets: dict[int, list[int]] = {}
-    for row in rows:
-        buckets.setdefault(len(columns[row][0]).bit_length(), []).append(row)
-    return [_pad(bucket, columns) for bucket in buckets.values()]
-
-
-def _pad(rows: list[int], columns: Sequence[tuple[Millis, Values]]) -> Block:
-    lengths = np.array([len(columns[row][0]) for row in rows], dtype=np.intp)
-    times = np.full((len(rows), int(lengths.max())), _PADDING, dtype=np.int64)
+def _pad(parts: Sequence[Tile]) -> Tile:
+    lengths = np.concatenate([np.full(len(part.rows), part.values.shape[1], dtype=np.intp) for part in parts])
+    times = np.full((len(lengths), int(lengths.max())), _PADDING, dtype=np.int64)
     values = np.full(times.shape, np.nan)
-    for at, row in enumerate(rows):
-        times[at, : lengths[at]], values[at, : lengths[at]] = columns[row]
-    return Block(np.asarray(rows, dtype=np.intp), times, values, lengths)
+    at = 0
+    for part in parts:
+        rows, width = slice(at, at + len(part.rows)), part.values.shape[1]
+        times[rows, :width], values[rows, :width] = part.times, part.values
+        at += len(part.rows)
+    return Tile(np.concatenate([part.rows for part in parts]), times, values, lengths)

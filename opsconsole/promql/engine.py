@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from opsconsole.clock import Clock, millis
-from opsconsole.model import Labels, Point, QueryError, QueryResult, Row, Series, SeriesSource
+from opsconsole.model import Block, Labels, Point, QueryError, QueryResult, Row, SeriesSource
 from opsconsole.promql.budget import Budget
 from opsconsole.promql.evaluator import Evaluator, Value
 from opsconsole.promql.nodes import Expr, Range, Subquery, ValueType, bare
@@ -62,7 +62,7 @@ class Engine:
         budget = Budget(self._clock, settings.max_samples, settings.timeout.total_seconds())
         answers = await self._fetch(requests(tree, times), budget)
         evaluator = Evaluator(Fetched(answers), times, budget, settings.compat)
-        work = sum(len(series) for _, series in answers) * grid.steps + budget.loaded
+        work = sum(len(block.labels) for _, blocks in answers for block in blocks) * grid.steps + budget.loaded
         if work <= _QUICK:
             return _computed(evaluator, tree, grid, shape)
         try:
@@ -71,12 +71,12 @@ class Engine:
             budget.cancel()
             raise
 
-    async def _fetch(self, wanted: list[Request], budget: Budget) -> list[tuple[Request, list[Series]]]:
+    async def _fetch(self, wanted: list[Request], budget: Budget) -> list[tuple[Request, list[Block]]]:
         answers = []
         for request in wanted:
-            series = await self._source.select(request.matchers, request.start_ms, request.end_ms)
-            budget.load(sum(len(s.timestamps) for s in series))
-            answers.append((request, series))
+            blocks = await self._source.blocks(request.matchers, request.start_ms, request.end_ms)
+            budget.load(sum(block.values.size for block in blocks))
+            answers.append((request, blocks))
         return answers
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from opsconsole.model import Labels, Millis, Series, Values
+from opsconsole.model import Block, Labels, Millis, Series, Values, blocks_of
 from opsconsole.promql import aggregation, binary, functions, histograms, labelling, overtime, rates
-from opsconsole.promql.blocks import Block, blocks, stale
+from opsconsole.promql.blocks import Tile, stale, tiles
 from opsconsole.promql.budget import Budget
 from opsconsole.promql.nodes import (
     SET_OPERATORS,
@@ -86,14 +86,15 @@ class Evaluator:
 
     def matrix(self, expr: Range | Subquery, grid: Grid) -> Iterator[tuple[Labels, Millis, Values]]:
         """The samples of a range vector at a single step."""
-        series, ends = self._ranged(expr, grid)
-        for block in blocks(series, keep_stale=False):
-            seen = self._window(block, grid, ends, expr.range_ms)
-            for at, row in enumerate(block.rows):
-                bounds = 0 if block.shared else at
+        blocks, ends = self._ranged(expr, grid)
+        labels = _labels(blocks)
+        for tile in tiles(blocks, keep_stale=False):
+            seen = self._window(tile, grid, ends, expr.range_ms)
+            for at, row in enumerate(tile.rows):
+                bounds = 0 if tile.shared else at
                 cut = slice(int(seen.first[bounds, 0]), int(seen.last[bounds, 0]))
                 if cut.start < cut.stop:
-                    yield series[row].labels, block.times[bounds, cut], block.values[at, cut]
+                    yield labels[row], tile.times[bounds, cut], tile.values[at, cut]
 
     def _plain(self, expr: Expr, grid: Grid) -> Values | str:
         value = self.evaluate(expr, grid)
@@ -108,14 +109,15 @@ class Evaluator:
     def _selected(self, node: Selector, grid: Grid) -> tuple[Vector, Values]:
         """The newest sample within the lookback at each step, and the samples' own times in seconds."""
         refs, lookback = self._refs(node, grid), self._times.lookback_ms
-        series = self._fetched.series(node.matchers, int(refs.min()) - lookback, int(refs.max()))
-        shape = (len(series), grid.steps)
-        self._budget.hold(len(series) * grid.steps)
-        if grid.steps == 1 and len(series) <= _FEW:
-            return newest(series, int(refs[0]), lookback, left_open=self._times.left_open)
+        blocks = self._fetched.blocks(node.matchers, int(refs.min()) - lookback, int(refs.max()))
+        labels = _labels(blocks)
+        shape = (len(labels), grid.steps)
+        self._budget.hold(len(labels) * grid.steps)
+        if grid.steps == 1 and len(labels) <= _FEW:
+            return newest(blocks, int(refs[0]), lookback, left_open=self._times.left_open)
         values, present, at = np.full(shape, np.nan), np.zeros(shape, dtype=bool), np.zeros(shape)
-        for block in blocks(series, keep_stale=True):
-            for part in block.parts(grid.steps):
+        for tile in tiles(blocks, keep_stale=True):
+            for part in tile.parts(grid.steps):
                 seen = self._window(part, grid, refs, lookback)
                 found = seen.last_values()
                 values[part.rows] = found
@@ -123,24 +125,24 @@ class Evaluator:
                 at[part.rows] = seen.times(seen.last - 1)
                 self._budget.check()
         alive = present.any(axis=1)
-        vector = Vector([s.labels for s in series], values, present)
+        vector = Vector(labels, values, present)
         return vector.compact(), at if alive.all() else at[alive]
 
-    def _window(self, block: Block, grid: Grid, ends: Millis, range_ms: int) -> Window:
-        return window(block, grid.times, ends, range_ms, left_open=self._times.left_open)
+    def _window(self, tile: Tile, grid: Grid, ends: Millis, range_ms: int) -> Window:
+        return window(tile, grid.times, ends, range_ms, left_open=self._times.left_open)
 
-    def _ranged(self, expr: Expr, grid: Grid) -> tuple[list[Series], Millis]:
-        """The series of a range vector, and where each step's window ends."""
+    def _ranged(self, expr: Expr, grid: Grid) -> tuple[list[Block], Millis]:
+        """The samples of a range vector, and where each step's window ends."""
         match bare(expr):
             case Range() as node:
                 refs = self._refs(node.selector, grid)
                 start = int(refs.min()) - node.range_ms
-                return self._fetched.series(node.selector.matchers, start, int(refs.max())), refs
+                return self._fetched.blocks(node.selector.matchers, start, int(refs.max())), refs
             case Subquery() as node:
                 return self._subquery(node, grid), self._refs(node, grid)
         raise TypeError("not a range vector")
 
-    def _subquery(self, node: Subquery, grid: Grid) -> list[Series]:
+    def _subquery(self, node: Subquery, grid: Grid) -> list[Block]:
         start, end, step = self._times.subquery_span(node, int(grid.times[0]), int(grid.times[-1]))
         if start > end:
             return []
@@ -148,10 +150,13 @@ class Evaluator:
         inner = Grid.of(start, end, step)
         vector = self.vector(node.expr, inner)
         self._budget.hold(int(vector.present.sum()))
-        return [
-            Series(labels, inner.times, values) if present.all() else Series(labels, inner.times[present], values[present])
-            for labels, values, present in zip(vector.labels, vector.values, vector.present, strict=True)
-        ]
+        whole = vector.present.all(axis=1)
+        found = [] if not whole.any() else [Block(vector.take(np.flatnonzero(whole)).labels, inner.times, vector.values[whole])]
+        gaps = vector.take(np.flatnonzero(~whole))
+        return found + blocks_of(
+            Series(labels, inner.times[present], values[present])
+            for labels, values, present in zip(gaps.labels, gaps.values, gaps.present, strict=True)
+        )
 
     def _unary(self, node: Unary, grid: Grid) -> Value:
         value = self.evaluate(node.expr, grid)
@@ -195,17 +200,18 @@ class Evaluator:
 
     def _windowed(self, expr: Expr, grid: Grid, function: Callable[[Window], rates.Result]) -> Vector:
         """`function` over every series' windows; labels as selected."""
-        series, ends = self._ranged(expr, grid)
+        blocks, ends = self._ranged(expr, grid)
+        labels = _labels(blocks)
         range_expr = bare(expr)
         assert isinstance(range_expr, Range | Subquery)
-        self._budget.hold(len(series) * grid.steps)
-        values = np.full((len(series), grid.steps), np.nan)
+        self._budget.hold(len(labels) * grid.steps)
+        values = np.full((len(labels), grid.steps), np.nan)
         present = np.zeros(values.shape, dtype=bool)
-        for block in blocks(series, keep_stale=False):
-            for part in block.parts(grid.steps):
+        for tile in tiles(blocks, keep_stale=False):
+            for part in tile.parts(grid.steps):
                 values[part.rows], present[part.rows] = function(self._window(part, grid, ends, range_expr.range_ms))
                 self._budget.check()
-        return Vector([s.labels for s in series], values, present).compact()
+        return Vector(labels, values, present).compact()
 
     def _date(self, node: Call, grid: Grid) -> Vector:
         if not node.args:
@@ -292,3 +298,7 @@ class Evaluator:
 
     def _strings(self, node: Call, grid: Grid) -> tuple[str, ...]:
         return tuple(value for arg in node.args[1:] if isinstance(value := self.evaluate(arg, grid), str))
+
+
+def _labels(blocks: list[Block]) -> list[Labels]:
+    return [labels for block in blocks for labels in block.labels]

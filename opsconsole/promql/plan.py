@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from opsconsole.model import Matcher, Series
+from opsconsole.model import Block, Matcher
 from opsconsole.promql.nodes import At, Expr, Range, Selector, Subquery, children
 
 Matchers = tuple[Matcher, ...]
@@ -85,11 +85,11 @@ def _wanted(expr: Expr, times: Times, start_ms: int, end_ms: int) -> Iterator[Re
 class Fetched:
     """The answers to the requests."""
 
-    def __init__(self, answers: Sequence[tuple[Request, list[Series]]]) -> None:
+    def __init__(self, answers: Sequence[tuple[Request, list[Block]]]) -> None:
         self._answers = answers
 
-    def series(self, matchers: Matchers, start_ms: int, end_ms: int) -> list[Series]:
-        for request, series in self._answers:
+    def blocks(self, matchers: Matchers, start_ms: int, end_ms: int) -> list[Block]:
+        for request, blocks in self._answers:
             if request.covers(matchers, start_ms, end_ms):
-                return series
+                return blocks
         raise LookupError(f"nothing was fetched for {matchers} from {start_ms} to {end_ms}")

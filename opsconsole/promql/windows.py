@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from opsconsole.model import Labels, Millis, Series, Values
-from opsconsole.promql.blocks import Block, stale
+from opsconsole.model import Block, Labels, Millis, Values
+from opsconsole.promql.blocks import Tile, stale
 from opsconsole.promql.vectors import Indices, Mask, Vector
 
 _SUSPECT = 1e3
@@ -20,7 +20,7 @@ class Window:
     `starts` and `ends` are the window's edges in milliseconds, `now` the evaluation times.
     """
 
-    block: Block
+    block: Tile
     first: Indices
     last: Indices
     starts: Millis
@@ -99,7 +99,7 @@ class Window:
         return total + lost
 
 
-def window(block: Block, now: Millis, ends: Millis, range_ms: int, *, left_open: bool) -> Window:
+def window(block: Tile, now: Millis, ends: Millis, range_ms: int, *, left_open: bool) -> Window:
     """The windows of `range_ms` that end at `ends`; left-open as in Prometheus 3, or closed as in 2."""
     starts = ends - range_ms
     first = block.first_after(starts) if left_open else block.first_at_or_after(starts)
@@ -107,21 +107,24 @@ def window(block: Block, now: Millis, ends: Millis, range_ms: int, *, left_open:
     return Window(block, np.minimum(first, last), last, starts, ends, now)
 
 
-def newest(series: Sequence[Series], ref_ms: int, lookback_ms: int, *, left_open: bool) -> tuple[Vector, Values]:
+def newest(blocks: Sequence[Block], ref_ms: int, lookback_ms: int, *, left_open: bool) -> tuple[Vector, Values]:
     """The newest sample of each series within the lookback of one step, and the samples' own times in seconds."""
     oldest = ref_ms - lookback_ms + (1 if left_open else 0)
-    found: list[tuple[Labels, float, int]] = []
-    for one in series:
-        place = int(one.timestamps.searchsorted(ref_ms, side="right")) - 1
-        if place < 0 or (at := int(one.timestamps[place])) < oldest or stale(one.values[place : place + 1])[0]:
+    found: list[tuple[Labels, float, float]] = []
+    for block in blocks:
+        place = int(block.timestamps.searchsorted(ref_ms, side="right")) - 1
+        if place < 0 or (at := int(block.timestamps[place])) < oldest:
             continue
-        found.append((one.labels, float(one.values[place]), at))
+        column = block.values[:, place]
+        gone = stale(column).tolist()
+        there = zip(block.labels, column.tolist(), gone, strict=True)
+        found += [(labels, value, at / 1000.0) for labels, value, ended in there if not ended]
     alive = Vector(
         [labels for labels, _, _ in found],
-        np.array([[value] for _, value, _ in found], dtype=float).reshape(len(found), 1),
+        np.array([value for _, value, _ in found], dtype=float)[:, None],
         np.ones((len(found), 1), dtype=bool),
     )
-    return alive, np.array([[at / 1000.0] for _, _, at in found], dtype=float).reshape(len(found), 1)
+    return alive, np.array([at for _, _, at in found], dtype=float)[:, None]
 
 
 def _pick(matrix: Any, index: Indices) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from opsconsole.clock import millis
-from opsconsole.model import Labels, Matcher, Sample, Series
+from opsconsole.model import Block, Labels, Matcher, Sample, Series, blocks_of
 from opsconsole.promql.matchers import fits
 
 
@@ -33,3 +33,6 @@ class MemorySource:
                 window = times[bisect_left(times, start_ms) : bisect_right(times, end_ms)]
                 found.append(Series(labels, np.array(window, np.int64), np.array([held[at] for at in window], np.float64)))
         return found
+
+    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Block]:
+        return blocks_of(await self.select(matchers, start_ms, end_ms))

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from opsconsole.clock import Clock, millis
 from opsconsole.db import Database
 from opsconsole.db.series import SupersededError
-from opsconsole.model import STALE, Labels, Matcher, Millis, Sample, Series, Values
+from opsconsole.model import STALE, Block, Labels, Matcher, Millis, Sample, Series, Values, blocks_of
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.codec import Batch, Ids
 from opsconsole.tsdb.head import Head
@@ -166,6 +166,10 @@ class Store:
         """Series that all matchers fit, with their samples in `start_ms <= t <= end_ms`. Raises QueryError."""
         oldest = millis(self._clock.now() - self._settings.retention)
         return await self._reader.select(matchers, max(start_ms, oldest), end_ms)
+
+    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Block]:
+        """The same as matrices, which is what the query language reads."""
+        return blocks_of(await self.select(matchers, start_ms, end_ms))
 
     async def labels(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[Labels]:
         """Label sets of series that fit; with `start_ms` those too that ended since then."""

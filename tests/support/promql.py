@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from opsconsole.model import STALE, Labels, Matcher, Sample, Series
+from opsconsole.model import STALE, Block, Labels, Matcher, Sample, Series, blocks_of
 from opsconsole.promql.matchers import fits
 from opsconsole.promql.nodes import Selector
 from opsconsole.promql.parser import parse
@@ -28,6 +28,9 @@ class Loaded:
     async def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
         self.asked.append((tuple(matchers), start_ms, end_ms))
         return [_cut(s, start_ms, end_ms) for s in self.series if fits(s.labels, matchers)]
+
+    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Block]:
+        return blocks_of(await self.select(matchers, start_ms, end_ms))
 
 
 def load(script: str, start: datetime = EPOCH) -> Loaded:

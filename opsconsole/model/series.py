@@ -94,7 +94,7 @@ class QueryResult:
     """What a query answers, shaped as Prometheus' HTTP API shapes it.
 
     `vector` fills `points`; `scalar` fills `points` with one element without labels; `string` fills `text`;
-    `matrix` fills `rows`.
+    `matrix` fills `rows`. `warnings` and `infos` are Prometheus' annotations, each with its place in the text.
     """
 
     kind: Literal["vector", "scalar", "string", "matrix"]
@@ -102,6 +102,7 @@ class QueryResult:
     rows: list[Row] = field(default_factory=list)
     text: str = ""
     warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
 
 
 class QueryError(Exception):

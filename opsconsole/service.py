@@ -34,7 +34,7 @@ from opsconsole.failures.watch import FailureWatch
 from opsconsole.heartbeats.watch import HeartbeatWatch
 from opsconsole.history import RunRetention
 from opsconsole.loops import Loops, Step
-from opsconsole.model import ConfigError, OpsConsoleError
+from opsconsole.model import ConfigError, MetricsStore, OpsConsoleError
 from opsconsole.notify.courier import Courier
 from opsconsole.notify.settings import integrations
 from opsconsole.promql.engine import Engine
@@ -263,7 +263,7 @@ def _ticking(changes: Changes) -> Step:
     return step
 
 
-def _recording(own: SelfMetrics, store: Store) -> Step:
+def _recording(own: SelfMetrics, store: MetricsStore) -> Step:
     async def step(now: datetime) -> None:
         store.append(await own.collect(now))
 

@@ -2,7 +2,7 @@
 
 import enum
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsconsole.model.labels import Labels
+from opsconsole.model.sample import Sample
 
 Millis = npt.NDArray[np.int64]
 """Unix time in milliseconds, ascending."""
@@ -119,3 +120,66 @@ class Querier(Protocol):
     async def instant(self, expr: str, at: datetime) -> QueryResult: ...
 
     async def range(self, expr: str, start: datetime, end: datetime, step: timedelta) -> QueryResult: ...
+
+
+class MetricsReader(Protocol):
+    """Which series there are; the embedded store knows, and a cluster is asked. All raise QueryError.
+
+    With `start_ms` (Unix milliseconds) those count too that ended since then; without, those that are alive.
+    """
+
+    async def labels(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[Labels]:
+        """The label sets that all `matchers` fit, `__name__` included."""
+        ...
+
+    async def label_names(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+        """Sorted."""
+        ...
+
+    async def label_values(self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+        """Sorted."""
+        ...
+
+
+class MetricsStore(Protocol):
+    """Where samples go: the embedded store, or the queue of a cluster.
+
+    Appending never waits: samples are in memory at once, and durable after the next `flush`. A *ref* names a series.
+    """
+
+    async def open(self) -> None:
+        """Read what was kept before; samples may come from now on."""
+        ...
+
+    def append(self, samples: Iterable[Sample]) -> None: ...
+
+    def ref(self, name: str, labels: Labels) -> int:
+        """The number of a series, for `append_refs`; `labels` without `__name__`."""
+        ...
+
+    def append_refs(self, at_ms: int, refs: Sequence[int], values: Sequence[float]) -> None:
+        """One sample for each ref, all of one time (Unix milliseconds)."""
+        ...
+
+    def end(self, at_ms: int, refs: Sequence[int]) -> None:
+        """Mark series as ended with Prometheus' staleness marker."""
+        ...
+
+    async def flush(self, now: datetime) -> None:
+        """Make durable what was appended; where the database refuses, samples wait."""
+        ...
+
+    async def commit(self, now: datetime) -> None:
+        """The same for who must know before answering: raises what the database raised."""
+        ...
+
+    async def maintain(self, now: datetime) -> None:
+        """What is due once a minute."""
+        ...
+
+    async def close(self) -> None: ...
+
+    @property
+    def problem(self) -> str | None:
+        """Why the store is not healthy, in a line."""
+        ...

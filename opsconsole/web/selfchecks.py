@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from opsconsole.db import Database
+from opsconsole.model import MetricsStore
 from opsconsole.telemetry import Telemetry
-from opsconsole.tsdb.store import Store
 from opsconsole.web.console import SelfCheck
 
 EVALUATION = "dispatch"
@@ -19,7 +19,7 @@ _PATIENCE = 3.0  # seconds
 
 
 def self_checks(
-    db: Database, store: Store, telemetry: Telemetry, started_at: datetime, patience: float = _PATIENCE
+    db: Database, store: MetricsStore, telemetry: Telemetry, started_at: datetime, patience: float = _PATIENCE
 ) -> tuple[SelfCheck, ...]:
     """The database answers, the metrics store keeps up, heartbeats are judged, which needs a database that can be written,
     and the evaluation ticks: that one is vital (`/livez`).

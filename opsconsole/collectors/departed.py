@@ -8,7 +8,7 @@ from opsconsole.model import STALE, Querier, Sample
 
 
 async def end_departed(
-    querier: Querier, record: Callable[[Iterable[Sample]], None], watched: Collection[str], now: datetime
+    querier: Querier, record: Callable[[Iterable[Sample]], object], watched: Collection[str], now: datetime
 ) -> None:
     """End every series of the deployments that were collected from until lately and are not `watched` any more, so that no
     rule takes their silence for a fault."""

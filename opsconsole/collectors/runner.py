@@ -15,7 +15,7 @@ from opsconsole.secrets import redacted
 
 log = logging.getLogger(__name__)
 
-Record = Callable[[Iterable[Sample]], None]
+Record = Callable[[Iterable[Sample]], object]
 Identity = tuple[str, Labels]
 
 

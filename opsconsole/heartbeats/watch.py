@@ -31,7 +31,7 @@ class HeartbeatWatch:
         db: Database,
         settings: Settings,
         take: Callable[[Verdict], Awaitable[None]],
-        record: Callable[[Iterable[Sample]], None],
+        record: Callable[[Iterable[Sample]], object],
         stands: timedelta = timedelta(seconds=15),
     ) -> None:
         """`stands` has to be longer than any alert group waits before it is told."""

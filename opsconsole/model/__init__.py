@@ -1,6 +1,7 @@
 """The nouns that the stages speak: frozen values, without I/O."""
 
 from opsconsole.model.alert import Alert, AlertState, Transition
+from opsconsole.model.appended import Appended
 from opsconsole.model.dag import (
     FINAL_RUN_STATES,
     OPEN_RUN_STATES,
@@ -47,6 +48,7 @@ __all__ = [
     "STALE_NAN_BITS",
     "Alert",
     "AlertState",
+    "Appended",
     "Block",
     "CollectError",
     "ComponentStatus",

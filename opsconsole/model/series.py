@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from opsconsole.model.appended import Appended
 from opsconsole.model.labels import Labels
 from opsconsole.model.sample import Sample
 
@@ -151,14 +152,14 @@ class MetricsStore(Protocol):
         """Read what was kept before; samples may come from now on."""
         ...
 
-    def append(self, samples: Iterable[Sample]) -> None: ...
+    def append(self, samples: Iterable[Sample]) -> Appended: ...
 
     def ref(self, name: str, labels: Labels) -> int:
         """The number of a series, for `append_refs`; `labels` without `__name__`."""
         ...
 
-    def append_refs(self, at_ms: int, refs: Sequence[int], values: Sequence[float]) -> None:
-        """One sample for each ref, all of one time (Unix milliseconds)."""
+    def append_refs(self, at_ms: int | Millis, refs: Sequence[int], values: Sequence[float]) -> Appended:
+        """One sample for each ref, all of one time (Unix milliseconds), or each of its own."""
         ...
 
     def end(self, at_ms: int, refs: Sequence[int]) -> None:

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 MOST_QUERIES = 16
 """Queries that one template may ask."""
 
-Record = Callable[[Iterable[Sample]], None]
+Record = Callable[[Iterable[Sample]], object]
 Take = Callable[[Verdict], Awaitable[None]]
 States = Callable[[str], Mapping[Labels, AlertState]]
 """The pending and firing alerts of a scope."""

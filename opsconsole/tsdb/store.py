@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from opsconsole.clock import Clock, millis
 from opsconsole.db import Database
 from opsconsole.db.series import SupersededError
-from opsconsole.model import STALE, Block, Labels, Matcher, Millis, Sample, Series, Values, blocks_of
+from opsconsole.model import STALE, Appended, Block, Labels, Matcher, Millis, Sample, Series, Values, blocks_of
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.codec import Batch, Ids
 from opsconsole.tsdb.head import Head
@@ -52,61 +52,72 @@ class Store:
         """
         await self._keeper.open(self._clock.now(), read_only=read_only)
 
-    def append(self, samples: Iterable[Sample]) -> None:
+    def append(self, samples: Iterable[Sample]) -> Appended:
         """Take samples in, in any order of time."""
         now_ms = millis(self._clock.now())
         samples = list(samples)
         refs = [self._registry.ref(sample.name, sample.labels, now_ms) for sample in samples]
         times = [millis(sample.at) for sample in samples]
         values = [sample.value for sample in samples]
-        self._take(np.array(refs, np.int64), np.array(times, np.int64), np.array(values, np.float64), now_ms)
+        return self._take(np.array(refs, np.int64), np.array(times, np.int64), np.array(values, np.float64), now_ms)
 
     def ref(self, name: str, labels: Labels) -> int:
         """The number of a series, which is made where it is new; `labels` without `__name__`."""
         return self._registry.ref(name, labels, millis(self._clock.now()))
 
-    def append_refs(self, at_ms: int, refs: Sequence[int] | Ids, values: Sequence[float] | Values) -> None:
-        """Take in one sample for each ref, all of one time."""
+    def append_refs(self, at_ms: int | Millis, refs: Sequence[int] | Ids, values: Sequence[float] | Values) -> Appended:
+        """Take in one sample for each ref: all of one time, or each of its own (an array of Unix milliseconds)."""
         ids = np.array(refs, np.int64)
-        self._take(ids, np.full(len(ids), at_ms, np.int64), np.array(values, np.float64), millis(self._clock.now()))
+        times = np.full(len(ids), at_ms, np.int64)
+        return self._take(ids, times, np.array(values, np.float64), millis(self._clock.now()))
 
     def end(self, at_ms: int, refs: Sequence[int] | Ids) -> None:
         """Mark the series as ended at that time (Prometheus' staleness marker): queries from then on do not see them."""
         self.append_refs(at_ms, refs, np.full(len(refs), STALE))
 
-    def _take(self, ids: Ids, times: Millis, values: Values, now_ms: int) -> None:
-        batch = self._admitted(Batch(ids, times, values), now_ms)
-        if not len(batch.ids):
-            return
-        done = self._head.append(batch, now_ms)
-        if done.unknown.any():
-            self._keeper.adopt(batch.where(done.unknown))
-        taken = batch if done.accepted.all() else batch.where(done.accepted)
-        self._journal.add(taken)
-        self._telemetry.store_samples.inc(len(taken.ids))
-        self._telemetry.store_pending.set(self._keeper.waiting)
-        self._count("conflict", done.conflicts)
+    def _take(self, ids: Ids, times: Millis, values: Values, now_ms: int) -> Appended:
+        batch, outcome = self._admitted(Batch(ids, times, values), now_ms)
+        if len(batch.ids):
+            done = self._head.append(batch, now_ms)
+            if done.unknown.any():
+                self._keeper.adopt(batch.where(done.unknown))
+            taken = batch if done.accepted.all() else batch.where(done.accepted)
+            self._journal.add(taken)
+            kept = len(taken.ids) + int(np.count_nonzero(done.unknown))
+            again = len(batch.ids) - kept - done.conflicts
+            outcome = outcome._replace(accepted=kept, duplicates=again, conflicting=done.conflicts)
+        self._count(outcome)
+        return outcome
 
-    def _admitted(self, batch: Batch, now_ms: int) -> Batch:
+    def _admitted(self, batch: Batch, now_ms: int) -> tuple[Batch, Appended]:
         """Without what is refused before anybody looks at it."""
+        outcome = Appended()
         refused = batch.ids <= 0
         old = batch.times < now_ms - self._settings.retention // timedelta(milliseconds=1)
         if refused.any() or old.any():
-            self._count("series_limit", int(np.count_nonzero(refused)))
-            self._count("too_old", int(np.count_nonzero(old & ~refused)))
+            limit, too_old = int(np.count_nonzero(refused)), int(np.count_nonzero(old & ~refused))
+            outcome = Appended(series_limit=limit, too_old=too_old)
             batch = batch.where(~(refused | old))
         if (over := len(batch.ids) - self._room) > 0:
-            self._count("backlog", over)
+            outcome = outcome._replace(backlog=over)
             batch = batch.where(np.arange(len(batch.ids)) < self._room)
-        return batch
+        return batch, outcome
 
     @property
     def _room(self) -> int:
         return self._settings.max_pending_samples - self._keeper.waiting
 
-    def _count(self, reason: str, samples: int) -> None:
-        if samples:
-            self._telemetry.store_dropped.labels(reason).inc(samples)
+    def _count(self, outcome: Appended) -> None:
+        self._telemetry.store_samples.inc(outcome.accepted)
+        self._telemetry.store_pending.set(self._keeper.waiting)
+        for reason, samples in (
+            ("conflict", outcome.conflicting),
+            ("too_old", outcome.too_old),
+            ("series_limit", outcome.series_limit),
+            ("backlog", outcome.backlog),
+        ):
+            if samples:
+                self._telemetry.store_dropped.labels(reason).inc(samples)
 
     async def flush(self, now: datetime) -> None:
         """Make durable what was appended. Where the database refuses, samples wait; `problem` says so."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from opsconsole.clock import millis
 from opsconsole.db import Database
 from opsconsole.db import series as table
-from opsconsole.model import STALE_NAN_BITS, Labels, Matcher, MatchOp, QueryError, Sample
+from opsconsole.model import STALE_NAN_BITS, Appended, Labels, Matcher, MatchOp, QueryError, Sample
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.settings import Settings
 from opsconsole.tsdb.store import Store
@@ -290,3 +290,16 @@ async def test_the_number_of_queries_stays_flat_as_series_grow(world: World) -> 
         world.add(1.0, i=str(i))
     await world.run(180, step=10)
     assert await cost() == few
+
+
+async def test_whoever_sends_samples_hears_what_became_of_them(db: Database) -> None:
+    world = World(db, max_series_per_deployment=1, max_pending_samples=1000)
+    await world.store.open()
+    now, ref = millis(NOON), world.store.ref("m", Labels(deployment="prod"))
+    other = world.store.ref("m", Labels(deployment="prod", i="2"))
+    times = np.array([now, now, now + 1, now + 1, 0, now])
+    outcome = world.store.append_refs(times, [ref, ref, ref, ref, ref, other], [1.0, 1.0, 2.0, 3.0, 1.0, 1.0])
+    assert outcome == Appended(accepted=2, duplicates=1, conflicting=1, too_old=1, series_limit=1)
+    assert outcome.refused == 3
+    flood = world.store.append_refs(now + 10 + np.arange(1100), [ref] * 1100, [0.0] * 1100)
+    assert (flood.accepted, flood.backlog) == (998, 102)

@@ -40,7 +40,7 @@ class Engine:
             raise QueryError("zero or negative query resolution step widths are not accepted. Try a positive integer", "bad_data")
         if end < start:
             raise QueryError("end timestamp must not be before start time", "bad_data")
-        if (end - start) // step >= self._settings.max_steps:
+        if (end - start) // step > self._settings.max_steps:
             limit = f"exceeded maximum resolution of {self._settings.max_steps:,} points per timeseries"
             raise QueryError(f"{limit}. Try decreasing the query resolution (?step=XX)", "bad_data")
         if (kind := type_of(tree)) not in (ValueType.SCALAR, ValueType.VECTOR):

@@ -14,24 +14,25 @@ _SECONDS = 20.0
 async def fields(request: Request) -> Mapping[str, str]:
     """The fields of a form as our pages send it, of each name the last. Raises HTTPException; may be asked for again."""
     if not hasattr(request.state, "fields"):
-        request.state.fields = _parsed(await _body(request))
+        request.state.fields = _parsed(await body(request, LARGEST))
     known: Mapping[str, str] = request.state.fields
     return known
 
 
-async def _body(request: Request) -> bytes:
-    body = bytearray()
+async def body(request: Request, largest: int) -> bytes:
+    """All of a request's body. Raises HTTPException where it is larger, or does not come within a bound of time."""
+    read = bytearray()
     try:
         async with asyncio.timeout(_SECONDS):
             async for chunk in request.stream():
-                body += chunk
-                if len(body) > LARGEST:
-                    raise HTTPException(413, f"a form has {LARGEST} bytes at most")
+                read += chunk
+                if len(read) > largest:
+                    raise HTTPException(413, f"a form has {largest} bytes at most")
     except TimeoutError as error:
         raise HTTPException(408, "the form took too long to arrive") from error
     except ClientDisconnect as error:
         raise HTTPException(400, "the form broke off") from error
-    return bytes(body)
+    return bytes(read)
 
 
 def _parsed(body: bytes) -> dict[str, str]:

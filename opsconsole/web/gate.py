@@ -46,15 +46,30 @@ class Gate:
         """A dependency: lets through who has `role`, and leaves the `Identity` in `request.state.identity`."""
 
         async def dependency(request: Request) -> None:
-            identity = await self.identify(request)
-            if identity is None:
-                raise LoginNeeded
-            if not identity.role.covers(role):
-                raise Refused(f"this needs the role {role}, and {identity.name} is {identity.role}")
+            identity = await self._allowed(request, role)
             await self._check_intent(request, identity)
             request.state.identity = identity
 
         return dependency
+
+    def reads(self, role: Role = Role.VIEWER) -> Callable[[Request], Awaitable[None]]:
+        """The same for what changes nothing, whatever its method: a query is posted where it is long."""
+
+        async def dependency(request: Request) -> None:
+            identity = await self._allowed(request, role)
+            if identity.kind != "key" and not self.same_origin(request):
+                raise Refused("this request was sent from another site")
+            request.state.identity = identity
+
+        return dependency
+
+    async def _allowed(self, request: Request, role: Role) -> Identity:
+        identity = await self.identify(request)
+        if identity is None:
+            raise LoginNeeded
+        if not identity.role.covers(role):
+            raise Refused(f"this needs the role {role}, and {identity.name} is {identity.role}")
+        return identity
 
     async def identify(self, request: Request) -> Identity | None:
         if key := shown_key(request):

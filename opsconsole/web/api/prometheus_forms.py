@@ -1,0 +1,168 @@
+"""Parameters of Prometheus' API, from the address and from a posted form, read and refused as Prometheus does."""
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from opsconsole import promql
+from opsconsole.clock import from_millis
+from opsconsole.model import Matcher, QueryError
+from opsconsole.promql.literals import parse_duration_ms, quote
+from opsconsole.promql.matchers import predicate
+from opsconsole.promql.nodes import Selector
+from opsconsole.web.forms import body
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes of a posted form: a long expression, or many selectors."""
+_MOST_FIELDS = 10_000
+_FORM = "application/x-www-form-urlencoded"
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FAR = 2**62
+"""Milliseconds; nobody's samples are older or younger."""
+_BOUNDS = {"-292273086-05-16T16:47:06Z": -_FAR, "292277025-08-18T07:12:54.999999999Z": _FAR}
+"""How Prometheus' own clients write the beginning and the end of time."""
+
+
+class BadData(Exception):
+    """A request that cannot be answered as it stands; the text is what Prometheus says."""
+
+
+class Form:
+    """The values of each name: those of the body come before those of the address."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def all(self, name: str) -> list[str]:
+        return self._values.get(name, [])
+
+    def get(self, name: str) -> str:
+        """The first value, or nothing."""
+        return next(iter(self.all(name)), "")
+
+    def time_ms(self, name: str, default: int | None = None) -> int:
+        """Unix milliseconds. Raises BadData; with a `default`, for an absent value, too old or young a time is no mistake."""
+        text = self.get(name)
+        if default is not None and not text:
+            return default
+        try:
+            return _time_ms(text)
+        except ValueError:
+            raise invalid(name, f"cannot parse {quote(text)} to a valid timestamp") from None
+
+    def moment(self, name: str, default: datetime | None = None) -> datetime:
+        """The same as a time of the calendar, which ends where Python's does."""
+        if default is not None and not self.get(name):
+            return default
+        try:
+            return from_millis(self.time_ms(name))
+        except (ValueError, OverflowError):
+            raise invalid(name, f"cannot parse {quote(self.get(name))} to a valid timestamp") from None
+
+    def nanoseconds(self, name: str) -> int:
+        """A duration: seconds as a number, or `1h30m`. Raises BadData."""
+        try:
+            return _nanoseconds(self.get(name))
+        except ValueError as error:
+            raise invalid(name, str(error)) from None
+
+    def limit(self) -> int:
+        """How many results are wanted, 0 for all. Raises BadData."""
+        text = self.get("limit")
+        if not text:
+            return 0
+        if not re.fullmatch(r"[+-]?[0-9]+", text):
+            raise invalid("limit", f"strconv.Atoi: parsing {quote(text)}: invalid syntax")
+        if int(text) < 0:
+            raise invalid("limit", "limit must be non-negative")
+        return int(text)
+
+    def selectors(self) -> list[tuple[Matcher, ...]]:
+        """The series selectors of `match[]`. Raises BadData."""
+        return [_selector(text) for text in self.all("match[]")]
+
+
+def invalid(name: str, why: str) -> BadData:
+    return BadData(f"invalid parameter {quote(name)}: {why}")
+
+
+async def form(request: Request) -> Form:
+    """Raises HTTPException for a body that is too large, too slow or broken off."""
+    pairs: list[tuple[str, str]] = []
+    if request.method == "POST" and request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
+        pairs += _pairs(await body(request, LARGEST))
+    return Form(pairs + _pairs(request.scope["query_string"]))
+
+
+def _pairs(text: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text.decode(errors="replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise HTTPException(400, f"a form has {_MOST_FIELDS} fields at most") from error
+
+
+def _float(text: str) -> float:
+    """As Go reads one: without white space around it. Raises ValueError."""
+    if text != text.strip():
+        raise ValueError(text)
+    if re.match(r"[+-]?0[xX].*[pP]", text):
+        return float.fromhex(text)
+    return float(text)
+
+
+def _time_ms(text: str) -> int:
+    try:
+        seconds = _float(text)
+    except ValueError:
+        return _BOUNDS[text] if text in _BOUNDS else _calendar_ms(text)
+    if not math.isfinite(seconds):
+        raise ValueError(text)
+    fraction, whole = math.modf(seconds)
+    thousandths = math.copysign(math.floor(abs(fraction) * 1000 + 0.5), fraction)
+    return max(-_FAR, min(_FAR, int(whole) * 1000 + int(thousandths)))
+
+
+def _calendar_ms(text: str) -> int:
+    """RFC 3339, to any fraction of a second, of which milliseconds count."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    moment = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00"))
+    return round((moment - _EPOCH).total_seconds()) * 1000 + int((match[2] or "").ljust(3, "0")[:3])
+
+
+def _nanoseconds(text: str) -> int:
+    try:
+        nanoseconds = _float(text) * 1e9
+    except ValueError:
+        pass
+    else:
+        if math.isnan(nanoseconds):
+            return -1
+        if abs(nanoseconds) > 2**63:
+            raise ValueError(f"cannot parse {quote(text)} to a valid duration. It overflows int64")
+        return int(nanoseconds)
+    try:
+        return 0 if text == "0" else parse_duration_ms(text) * 1_000_000
+    except ValueError:
+        raise ValueError(f"cannot parse {quote(text)} to a valid duration") from None
+
+
+def _selector(text: str) -> tuple[Matcher, ...]:
+    try:
+        expr = promql.parse(text)
+    except QueryError as error:
+        raise BadData(str(error)) from None
+    if not isinstance(expr, Selector) or expr.offset_ms or expr.at is not None:
+        raise BadData("1:1: parse error: unexpected expression, expected a series selector")
+    if all(predicate(matcher)("") for matcher in expr.matchers):
+        raise BadData("match[] must contain at least one non-empty matcher")
+    return expr.matchers

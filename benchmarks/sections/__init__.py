@@ -1,0 +1,1 @@
+"""One module per section of `benchmarks/metrics.py`; each has `async def run(options: Options) -> list[Figure]`."""

@@ -17,6 +17,8 @@ from opsconsole.model.sample import Sample
 Millis = npt.NDArray[np.int64]
 """Unix time in milliseconds, ascending."""
 Values = npt.NDArray[np.float64]
+Refs = npt.NDArray[np.int64]
+"""Numbers of series, as a store gives them out."""
 
 STALE_NAN_BITS = 0x7FF0000000000002
 """The bit pattern of Prometheus' staleness marker (prometheus/prometheus, `model/value/value.go`)."""
@@ -158,7 +160,7 @@ class MetricsStore(Protocol):
         """The number of a series, for `append_refs`; `labels` without `__name__`."""
         ...
 
-    def append_refs(self, at_ms: int | Millis, refs: Sequence[int], values: Sequence[float]) -> Appended:
+    def append_refs(self, at_ms: int | Millis, refs: Sequence[int] | Refs, values: Sequence[float] | Values) -> Appended:
         """One sample for each ref, all of one time (Unix milliseconds), or each of its own."""
         ...
 

@@ -14,6 +14,7 @@ from opsconsole.rules.groups import AlertingRule, RecordingRule, RuleGroup
 from opsconsole.settings import Secret
 from opsconsole.slas.state import DagSla
 from opsconsole.telemetry import Telemetry
+from opsconsole.tsdb.metadata import Metadata
 from opsconsole.web.changes import Changes
 from opsconsole.web.settings import AuthSettings, ServerSettings
 
@@ -51,7 +52,8 @@ async def _nothing_promised(now: datetime) -> Sequence[DagSla]:
 class Console:
     """`reload` reads the configuration anew and answers what is wrong with it, or nothing and it is in force.
 
-    `standings` answers how a deployment's collectors fared last; `promised` how every SLA stands.
+    `standings` answers how a deployment's collectors fared last; `promised` how every SLA stands; `metadata` holds what exporters
+    and senders tell of their metrics.
     """
 
     db: Database
@@ -71,6 +73,7 @@ class Console:
     reload: Callable[[], list[str]] | None = None
     changes: Changes = field(default_factory=Changes)
     standings: Callable[[str], Sequence[Standing]] = _nothing_collects
+    metadata: Metadata = field(default_factory=Metadata)
 
     def deployment(self, name: str) -> Deployment | None:
         return next((deployment for deployment in self.deployments if deployment.name == name), None)

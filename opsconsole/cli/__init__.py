@@ -5,9 +5,10 @@ import errno
 import logging
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -21,6 +22,7 @@ from opsconsole.secrets import redacted
 from opsconsole.telemetry import setup_logging
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 app = typer.Typer(
     name="opsconsole",
@@ -199,6 +201,39 @@ def migrate(config: File = None) -> None:
         print(f"schema {after}: nothing to do" if before == after else f"schema {before or 'empty'} → {after}")
 
     _run(work())
+
+
+@app.command()
+def query(
+    expr: Annotated[str, typer.Argument(help="The PromQL expression.")],
+    config: File = None,
+    at: Annotated[str | None, typer.Option("--at", help="When: now-1h, an RFC 3339 time or Unix seconds (default: now).")] = None,
+    start: Annotated[str | None, typer.Option(help="From when; a range query.")] = None,
+    end: Annotated[str | None, typer.Option(help="Until when (default: now).")] = None,
+    step: Annotated[str | None, typer.Option(help="How far apart, like 15s (default: about 240 steps).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As Prometheus' HTTP API answers.")] = False,
+) -> None:
+    """Evaluate PromQL on what the configured console has stored."""
+    from opsconsole.cli.answers import told
+    from opsconsole.cli.query import ask, asked, reading
+
+    clock, loaded = SystemClock(), load(_file(config))
+    now = clock.now()
+    when = _typed(lambda: asked(now, at, start, end, step))
+
+    async def work() -> None:
+        async with reading(loaded, clock) as querier:
+            told(await ask(querier, expr, when), now if not isinstance(when, datetime) else when, as_json=as_json)
+
+    _run(work())
+
+
+def _typed(read: Callable[[], T]) -> T:
+    """What was typed, or the complaint that it was not understood."""
+    try:
+        return read()
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 @app.command("test-rules")

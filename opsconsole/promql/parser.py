@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from opsconsole.model import QueryError
-from opsconsole.promql import selectors
+from opsconsole.promql import prometheus2, selectors
 from opsconsole.promql.cursor import Cursor
 from opsconsole.promql.lexer import Kind
 from opsconsole.promql.nodes import (
@@ -39,6 +39,8 @@ _UNSUPPORTED = frozenset(
 @lru_cache(maxsize=4096)
 def parse(text: str, compat: int = 3) -> Expr:
     """The tree of a PromQL expression, its types checked. Raises QueryError of kind `bad_data` with a position."""
+    if compat == 2:
+        return prometheus2.parse(text)
     try:
         return _Parser(text, compat).whole()
     except RecursionError:

@@ -13,6 +13,7 @@ import pytest
 from opsconsole.clock import SystemClock
 from opsconsole.model import Labels, QueryError, QueryResult, Series
 from opsconsole.promql import Engine, Settings
+from tests.support.complaints import COMPLAINTS
 from tests.support.prometheus import AVAILABLE, prometheus
 from tests.support.promql import Loaded, load
 from tests.support.queries import Queries
@@ -447,6 +448,12 @@ async def test_queries_nobody_wrote_down_answer_as_prometheus_does(seed: int, en
 async def test_refusals_are_those_of_prometheus(query: str, engine: Engine, real: httpx.Client) -> None:
     theirs = real.get("/api/v1/query", params={"query": query, "time": END.timestamp()}).json()
     assert difference(await _asked(engine.instant(query, END)), theirs, ordered=False) == ""
+
+
+@pytest.mark.parametrize(("text", "complaint"), COMPLAINTS)
+def test_prometheus_complains_in_the_words_that_we_know(text: str, complaint: str, real: httpx.Client) -> None:
+    theirs = real.get("/api/v1/query", params={"query": text}).json()
+    assert theirs["error"] == f'invalid parameter "query": {complaint}'
 
 
 async def _asked(answer: Awaitable[QueryResult]) -> QueryResult | QueryError:

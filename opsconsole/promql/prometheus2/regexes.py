@@ -1,0 +1,46 @@
+"""What Go says of a regular expression that it cannot read."""
+
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+_IN_GO = {
+    "invalid escape sequence": "invalid escape sequence",
+    "invalid character class": "invalid character class",
+    "invalid character class range": "invalid character class range",
+    "missing ]": "missing closing ]",
+    "missing )": "missing closing )",
+    "unexpected )": "unexpected )",
+    "trailing \\": "trailing backslash at end of expression",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "invalid repetition size": "invalid repeat count",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid UTF-8": "invalid UTF-8",
+    "invalid named capture group": "invalid named capture",
+}
+"""RE2's complaints, in C++ and in Go."""
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    return options
+
+
+@lru_cache(maxsize=1024)
+def complaint(regex: str) -> str:
+    """Nothing if the expression is sound, anchored as Prometheus anchors it and by itself."""
+    return _complaint(f"^(?:{regex})$") or _complaint(regex)
+
+
+def _complaint(regex: str) -> str:
+    try:
+        re2.compile(regex, _options())
+    except re2.error as error:
+        reason = error.args[0]
+        told = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        what, _, part = told.partition(": ")
+        return f"error parsing regexp: {_IN_GO.get(what, what)}: `{part}`"
+    return ""

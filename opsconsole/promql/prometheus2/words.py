@@ -1,0 +1,121 @@
+"""Tokens of Prometheus 2.42, what they are called in its complaints, and how Go quotes text."""
+
+import enum
+from dataclasses import dataclass
+
+from opsconsole.model import QueryError
+from opsconsole.promql.nodes import COMPARISONS, SET_OPERATORS
+from opsconsole.promql.signatures import AGGREGATIONS
+
+
+class Kind(enum.StrEnum):
+    """Values are Prometheus' names where a complaint prints one before the text."""
+
+    IDENTIFIER = "identifier"
+    METRIC = "metric identifier"
+    STRING = "string"
+    NUMBER = "number"
+    DURATION = "duration"
+    KEYWORD = "keyword"
+    OPERATOR = "op"
+    AGGREGATION = "aggr"
+    MARK = "mark"
+    AT = "at"
+    END = "end of input"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`position` is an offset in the text; `text` is as written."""
+
+    kind: Kind
+    position: int
+    text: str
+
+    @property
+    def word(self) -> str:
+        """Keywords and operators are known in any case."""
+        return self.text.lower()
+
+    @property
+    def end(self) -> int:
+        return self.position + len(self.text)
+
+    def described(self) -> str:
+        match self.kind:
+            case Kind.END:
+                return "end of input"
+            case Kind.KEYWORD:
+                return f"<{self.text}>"
+            case Kind.OPERATOR | Kind.AGGREGATION:
+                return f"<{self.kind}:{self.text}>"
+            case Kind.AT:
+                return f'"<Item {_AT_NUMBER}>" <op:@>'
+            case Kind.MARK:
+                return go_quoted(self.text)
+            case Kind.IDENTIFIER | Kind.METRIC:
+                return f"{self.kind} {go_quoted(self.text)}"
+        long = len(self.text.encode()) > _LONGEST_SHOWN
+        shown = go_quoted(self.text[:_LONGEST_SHOWN]) + "..." if long else go_quoted(self.text)
+        return f"{self.kind} {shown}"
+
+
+_AT_NUMBER = 57385
+"""That token has no name there, so that its number is printed."""
+_LONGEST_SHOWN = 10
+_MATCHING = ("bool", "by", "group_left", "group_right", "ignoring", "offset", "on", "without")
+_KINDS = {
+    **dict.fromkeys(_MATCHING, Kind.KEYWORD),
+    **dict.fromkeys((*SET_OPERATORS, "atan2"), Kind.OPERATOR),
+    **dict.fromkeys(AGGREGATIONS, Kind.AGGREGATION),
+    **dict.fromkeys(("start", "end"), Kind.MARK),
+    **dict.fromkeys(("inf", "nan"), Kind.NUMBER),
+}
+OPERATORS = frozenset({"+", "-", "*", "/", "%", "^", "atan2"}) | COMPARISONS | SET_OPERATORS
+_NEVER_NAMES = frozenset({"atan2", "bool", "on", "ignoring", "group_left", "group_right"})
+
+
+def kind_of(word: str) -> Kind:
+    """What a run of letters, digits, underscores and colons is outside braces."""
+    return _KINDS.get(word.lower()) or (Kind.METRIC if ":" in word else Kind.IDENTIFIER)
+
+
+def may_name_metric(item: Item) -> bool:
+    if item.kind in (Kind.IDENTIFIER, Kind.METRIC, Kind.AGGREGATION):
+        return True
+    named = item.kind in (Kind.KEYWORD, Kind.OPERATOR) and item.word not in _NEVER_NAMES and item.text[:1].isalpha()
+    return named or (item.kind is Kind.MARK and item.word in ("start", "end"))
+
+
+def may_name_label(item: Item) -> bool:
+    """Within `by (…)` and its kin, where keywords are names too."""
+    wordy = item.kind in (Kind.IDENTIFIER, Kind.METRIC, Kind.AGGREGATION, Kind.KEYWORD, Kind.OPERATOR, Kind.MARK)
+    return wordy and (item.text[0].isalpha() or item.text[0] in "_:")
+
+
+def parse_error(text: str, position: int, message: str) -> QueryError:
+    """Line and column first; the column counts bytes of UTF-8, as Go does."""
+    before = text[:position]
+    column = len(before[before.rfind("\n") + 1 :].encode(errors="replace")) + 1
+    return QueryError(f"{before.count(chr(10)) + 1}:{column}: parse error: {message}", "bad_data", position)
+
+
+_NAMED_ESCAPES = {7: "\\a", 8: "\\b", 12: "\\f", 10: "\\n", 13: "\\r", 9: "\\t", 11: "\\v", 92: "\\\\"}
+
+
+def go_quoted(text: str, mark: str = '"') -> str:
+    """Go's `%q`: of a string in double quotes, of a character in single ones."""
+    return mark + "".join(_escaped(char, mark) for char in text) + mark
+
+
+def _escaped(char: str, mark: str) -> str:
+    code = ord(char)
+    if char == mark:
+        return "\\" + mark
+    if code in _NAMED_ESCAPES:
+        return _NAMED_ESCAPES[code]
+    if char.isprintable() or code == 0xFFFD:
+        return char
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

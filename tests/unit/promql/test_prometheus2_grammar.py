@@ -1,0 +1,41 @@
+"""The complaints of Prometheus 2.42, to the letter; each was read off the original."""
+
+import pytest
+
+from opsconsole.model import QueryError
+from opsconsole.promql.parser import parse
+from tests.support.complaints import COMPLAINTS
+
+
+@pytest.mark.parametrize(("text", "complaint"), COMPLAINTS)
+def test_a_mistake_is_told_as_prometheus_2_tells_it(text: str, complaint: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse(text, 2)
+    assert (str(caught.value), caught.value.kind) == (complaint, "bad_data")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-2 ^ 2 * 3",
+        "a and b or c unless d",
+        'sum by (job,) (rate(a{b=~"c.*"}[5m] offset 1m)) / on (job) group_left (x) d',
+        "topk(2, a) without (b)",
+        "(a)[10m:1m] @ end() offset -1m",
+        "offset + by + start",
+        "017 + 0x1F + 1e3 + .5 + Inf",
+        "label_replace(a, 'b', \"$1\", `c`, '(.*)')",
+        "a @ 1.5 offset 1w",
+        "quantile_over_time(0.5, a[5m])",
+    ],
+)
+def test_both_grammars_read_the_same_tree(text: str) -> None:
+    assert parse(text, 2) == parse(text, 3)
+
+
+def test_the_first_mistake_on_the_way_is_told() -> None:
+    """An unknown function before the character that nothing begins with, but the character before the empty sum."""
+    with pytest.raises(QueryError, match="unknown function"):
+        parse("nothing(a)$", 2)
+    with pytest.raises(QueryError, match="unexpected character"):
+        parse("sum()$", 2)

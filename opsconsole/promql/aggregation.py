@@ -5,9 +5,11 @@ from collections.abc import Callable
 import numpy as np
 
 from opsconsole.model import Labels, QueryError, Values
+from opsconsole.promql import limits
 from opsconsole.promql.heap import winners
 from opsconsole.promql.literals import format_value
-from opsconsole.promql.nodes import Aggregate
+from opsconsole.promql.nodes import Aggregate, start_of
+from opsconsole.promql.notes import Notes
 from opsconsole.promql.selectors import is_label_name
 from opsconsole.promql.statistics import quantile_of_sorted, sorted_nan_first
 from opsconsole.promql.vectors import Indices, Mask, Vector, grouped
@@ -18,8 +20,14 @@ _MANY = 200
 _Reduction = Callable[[Values, Mask], Values]
 
 
-def aggregate(node: Aggregate, vector: Vector, param: Values | str | None, compat: int) -> Vector:
+def aggregate(node: Aggregate, vector: Vector, param: Values | str | None, compat: int, notes: Notes) -> Vector:
+    if isinstance(param, np.ndarray) and compat > 2 and not _sensible(node, param, notes):
+        return Vector.empty(vector.values.shape[1])
     groups = _groups(node, vector)
+    if node.op == "limitk":
+        return limits.limitk(vector, list(groups.values()), np.asarray(param, dtype=float))
+    if node.op == "limit_ratio":
+        return limits.limit_ratio(vector, np.asarray(param, dtype=float))
     if node.op == "count_values":
         return _count_values(vector, groups, str(param))
     if node.op in ("topk", "bottomk"):
@@ -30,6 +38,22 @@ def aggregate(node: Aggregate, vector: Vector, param: Values | str | None, compa
     values = np.stack([reduction(vector.values[rows], vector.present[rows]) for rows in groups.values()])
     present = np.stack([vector.present[rows].any(axis=0) for rows in groups.values()])
     return Vector(list(groups), values, present)
+
+
+def _sensible(node: Aggregate, param: Values, notes: Notes) -> bool:
+    """Whether the parameter lets anything through; one that is out of range is noted or raises QueryError."""
+    assert node.param is not None
+    if node.op == "quantile":
+        notes.quantiles(param, start_of(node.param))
+    elif node.op == "limit_ratio":
+        limits.refuse_ratios(param)
+        notes.ratios(param, start_of(node.param))
+        return bool(param.any())
+    elif (param < 1).all():
+        return False
+    else:
+        limits.refuse_counts(param)
+    return True
 
 
 def _groups(node: Aggregate, vector: Vector) -> dict[Labels, list[int]]:

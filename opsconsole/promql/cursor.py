@@ -1,12 +1,15 @@
 """Reading tokens one after the other, and complaining about the one that should not be there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from opsconsole.model import QueryError
 from opsconsole.promql.lexer import Kind, Token, parse_error, tokens
 from opsconsole.promql.literals import parse_duration_ms, parse_number, unquote
 
-_LARGEST_SECONDS = 9.2e9
+LONGEST_SECONDS = 2**63 / 1e9
+_DEEPEST = 100
 
 
 class Cursor:
@@ -16,6 +19,16 @@ class Cursor:
         self.text, self.compat = text, compat
         self._tokens = tokens(text)
         self._index = 0
+        self._depth = 0
+
+    @contextmanager
+    def nested(self) -> Iterator[None]:
+        """One level deeper, up to a limit that hostile text meets."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            self.fail(f"the expression is nested deeper than {_DEEPEST} levels")
+        yield
+        self._depth -= 1
 
     @property
     def token(self) -> Token:
@@ -90,7 +103,7 @@ class Cursor:
         if self.token.kind not in (Kind.NUMBER, Kind.DURATION):
             self.unexpected(context, "duration")
         start, seconds = self.token.position, self._seconds(context)
-        if not -_LARGEST_SECONDS <= seconds <= _LARGEST_SECONDS:
+        if not -LONGEST_SECONDS <= seconds <= LONGEST_SECONDS:
             self.fail("duration out of range", start)
         return round(seconds * 1000)
 

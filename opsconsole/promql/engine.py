@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -9,8 +10,10 @@ import numpy as np
 from opsconsole.clock import Clock, millis
 from opsconsole.model import Block, Labels, Point, QueryError, QueryResult, Row, SeriesSource
 from opsconsole.promql.budget import Budget
+from opsconsole.promql.durations import resolved
 from opsconsole.promql.evaluator import Evaluator, Value
 from opsconsole.promql.nodes import Expr, Range, Subquery, ValueType, bare
+from opsconsole.promql.notes import Notes
 from opsconsole.promql.parser import parse
 from opsconsole.promql.plan import Fetched, Request, Times, requests
 from opsconsole.promql.settings import Settings
@@ -32,7 +35,7 @@ class Engine:
     async def instant(self, expr: str, at: datetime) -> QueryResult:
         tree, at_ms = self._parsed(expr), millis(at)
         grid = Grid(np.array([at_ms], dtype=np.int64))
-        return await self._answer(tree, grid, at_ms, _instant_result)
+        return await self._answer(expr, tree, grid, at_ms, _instant_result)
 
     async def range(self, expr: str, start: datetime, end: datetime, step: timedelta) -> QueryResult:
         tree, step_ms = self._parsed(expr), step // timedelta(milliseconds=1)
@@ -45,13 +48,14 @@ class Engine:
             raise QueryError(f"{limit}. Try decreasing the query resolution (?step=XX)", "bad_data")
         if (kind := type_of(tree)) not in (ValueType.SCALAR, ValueType.VECTOR):
             raise QueryError(f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector', "bad_data")
-        return await self._answer(tree, Grid.of(millis(start), millis(end), step_ms), millis(end), _range_result)
+        return await self._answer(expr, tree, Grid.of(millis(start), millis(end), step_ms), millis(end), _range_result)
 
     def _parsed(self, expr: str) -> Expr:
         return parse(expr, self._settings.compat)
 
-    async def _answer(self, tree: Expr, grid: Grid, end_ms: int, shape: _Shape) -> QueryResult:
-        settings = self._settings
+    async def _answer(self, text: str, tree: Expr, grid: Grid, end_ms: int, shape: _Shape) -> QueryResult:
+        settings, notes = self._settings, Notes(text, self._settings.compat)
+        tree = resolved(tree, int(grid.times[0]), end_ms, grid.step_ms)
         times = Times(
             int(grid.times[0]),
             end_ms,
@@ -61,7 +65,7 @@ class Engine:
         )
         budget = Budget(self._clock, settings.max_samples, settings.timeout.total_seconds())
         answers = await self._fetch(requests(tree, times), budget)
-        evaluator = Evaluator(Fetched(answers), times, budget, settings.compat)
+        evaluator = Evaluator(Fetched(answers), times, budget, notes, settings.compat)
         work = sum(len(block.labels) for _, blocks in answers for block in blocks) * grid.steps + budget.loaded
         if work <= _QUICK:
             return _computed(evaluator, tree, grid, shape)
@@ -87,9 +91,10 @@ def _ms(duration: timedelta) -> int:
 def _computed(evaluator: Evaluator, tree: Expr, grid: Grid, shape: _Shape) -> QueryResult:
     try:
         with np.errstate(all="ignore"):
-            return shape(evaluator, tree, grid)
+            result = shape(evaluator, tree, grid)
     except RecursionError:
         raise QueryError("the expression is too deeply nested") from None
+    return replace(result, warnings=evaluator.notes.warnings, infos=evaluator.notes.infos)
 
 
 def _instant_result(evaluator: Evaluator, tree: Expr, grid: Grid) -> QueryResult:

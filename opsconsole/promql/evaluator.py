@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from opsconsole.model import Block, Labels, Millis, Series, Values, blocks_of
-from opsconsole.promql import aggregation, binary, functions, histograms, labelling, overtime, rates
+from opsconsole.model import Block, Labels, Millis, QueryError, Series, Values, blocks_of
+from opsconsole.promql import aggregation, binary, extended, fills, functions, histograms, labelling, overtime, rates
 from opsconsole.promql.blocks import Tile, stale, tiles
 from opsconsole.promql.budget import Budget
+from opsconsole.promql.newer import NEWER
 from opsconsole.promql.nodes import (
     SET_OPERATORS,
+    TRIMS,
     Aggregate,
     Binary,
     Call,
@@ -23,7 +25,9 @@ from opsconsole.promql.nodes import (
     Unary,
     ValueType,
     bare,
+    start_of,
 )
+from opsconsole.promql.notes import Notes
 from opsconsole.promql.plan import Fetched, Times
 from opsconsole.promql.signatures import SIGNATURES
 from opsconsole.promql.types import type_of
@@ -49,8 +53,9 @@ _ONLY_NATIVE = frozenset({"histogram_avg", "histogram_count", "histogram_stddev"
 
 
 class Evaluator:
-    def __init__(self, fetched: Fetched, times: Times, budget: Budget, compat: int = 3) -> None:
+    def __init__(self, fetched: Fetched, times: Times, budget: Budget, notes: Notes, compat: int = 3) -> None:
         self._fetched, self._times, self._budget, self._compat = fetched, times, budget, compat
+        self.notes = notes
 
     def evaluate(self, expr: Expr, grid: Grid) -> Value:
         self._budget.check()
@@ -62,14 +67,14 @@ class Evaluator:
             case Paren():
                 return self.evaluate(expr.expr, grid)
             case Selector():
-                return self._selected(expr, grid)[0]
+                return self.selected(expr, grid)[0] if expr.edges != "smoothed" else self._smoothed(expr, grid)
             case Unary():
                 return self._unary(expr, grid)
             case Binary():
                 return self._binary(expr, grid)
             case Aggregate():
                 param = None if expr.param is None else self._plain(expr.param, grid)
-                return aggregation.aggregate(expr, self.vector(expr.expr, grid), param, self._compat)
+                return aggregation.aggregate(expr, self.vector(expr.expr, grid), param, self._compat, self.notes)
             case Call():
                 return self._call(expr, grid)
         raise TypeError(f"{type(expr).__name__} has no value of its own")
@@ -87,6 +92,9 @@ class Evaluator:
     def matrix(self, expr: Range | Subquery, grid: Grid) -> Iterator[tuple[Labels, Millis, Values]]:
         """The samples of a range vector at a single step."""
         blocks, ends = self._ranged(expr, grid)
+        if isinstance(expr, Range) and expr.selector.edges:
+            yield from extended.samples(expr, blocks, int(ends[0]), self._times.lookback_ms)
+            return
         labels = _labels(blocks)
         for tile in tiles(blocks, keep_stale=False):
             seen = self._window(tile, grid, ends, expr.range_ms)
@@ -106,10 +114,11 @@ class Evaluator:
         times = grid.times if anchor is None else np.full(grid.steps, anchor, dtype=np.int64)
         return times - node.offset_ms
 
-    def _selected(self, node: Selector, grid: Grid) -> tuple[Vector, Values]:
+    def selected(self, node: Selector, grid: Grid) -> tuple[Vector, Values]:
         """The newest sample within the lookback at each step, and the samples' own times in seconds."""
         refs, lookback = self._refs(node, grid), self._times.lookback_ms
-        blocks = self._fetched.blocks(node.matchers, int(refs.min()) - lookback, int(refs.max()))
+        _, after = self._times.beyond(node)
+        blocks = self._fetched.blocks(node.matchers, int(refs.min()) - lookback, int(refs.max()) + after)
         labels = _labels(blocks)
         shape = (len(labels), grid.steps)
         self._budget.hold(len(labels) * grid.steps)
@@ -128,6 +137,12 @@ class Evaluator:
         vector = Vector(labels, values, present)
         return vector.compact(), at if alive.all() else at[alive]
 
+    def _smoothed(self, node: Selector, grid: Grid) -> Vector:
+        refs, lookback = self._refs(node, grid), self._times.lookback_ms
+        blocks = self._fetched.blocks(node.matchers, int(refs.min()) - lookback, int(refs.max()) + lookback)
+        self._budget.hold(len(_labels(blocks)) * grid.steps)
+        return extended.selected(node, blocks, refs, lookback)
+
     def _window(self, tile: Tile, grid: Grid, ends: Millis, range_ms: int) -> Window:
         return window(tile, grid.times, ends, range_ms, left_open=self._times.left_open)
 
@@ -136,8 +151,9 @@ class Evaluator:
         match bare(expr):
             case Range() as node:
                 refs = self._refs(node.selector, grid)
-                start = int(refs.min()) - node.range_ms
-                return self._fetched.blocks(node.selector.matchers, start, int(refs.max())), refs
+                before, after = self._times.beyond(node.selector)
+                start, end = int(refs.min()) - node.range_ms - before, int(refs.max()) + after
+                return self._fetched.blocks(node.selector.matchers, start, end), refs
             case Subquery() as node:
                 return self._subquery(node, grid), self._refs(node, grid)
         raise TypeError("not a range vector")
@@ -168,9 +184,13 @@ class Evaluator:
         left, right = self.evaluate(node.left, grid), self.evaluate(node.right, grid)
         assert not isinstance(left, str)
         assert not isinstance(right, str)
+        if node.op in TRIMS:
+            return self._trimmed(node, left, right, grid)
         if isinstance(left, Vector) and isinstance(right, Vector):
             if node.op in SET_OPERATORS:
                 return binary.set_operation(node, left, right)
+            if node.matching.fill_left is not None or node.matching.fill_right is not None:
+                left, right = fills.filled(node.matching, left, right)
             return binary.vectors(node, left, right, self._compat)
         if isinstance(left, Vector):
             assert not isinstance(right, Vector)
@@ -178,6 +198,15 @@ class Evaluator:
         if isinstance(right, Vector):
             return binary.with_scalar(node, right, left, self._compat, swapped=True)
         return binary.scalars(node, left, right)
+
+    def _trimmed(self, node: Binary, left: Vector | Values, right: Vector | Values, grid: Grid) -> Vector:
+        """Numbers have no buckets to be cut."""
+        if not isinstance(left, Vector) and not isinstance(right, Vector):
+            raise QueryError(f'operator "{node.op}" not allowed for Scalar operations')
+        if len(left) and len(right):
+            told = f'incompatible sample types encountered for binary operator "{node.op}": float {node.op} float'
+            self.notes.info(told, start_of(node))
+        return Vector.empty(grid.steps)
 
     def _call(self, node: Call, grid: Grid) -> Value:
         if node.name in _OVER_RANGE:
@@ -188,15 +217,37 @@ class Evaluator:
         if node.name in functions.DATES:
             return self._date(node, grid)
         if node.name in _ONLY_NATIVE:
+            self.vector(node.args[0], grid)
             return Vector.empty(grid.steps)
+        if node.name in NEWER:
+            return NEWER[node.name](self, node, grid)
         special: Callable[[Call, Grid], Value] = getattr(self, f"_call_{node.name}")
         return special(node, grid)
 
     def _over_range(self, node: Call, grid: Grid) -> Vector:
         at = next(n for n, arg in enumerate(node.args) if type_of(arg) is ValueType.MATRIX)
         params = [self.scalar(arg, grid) for n, arg in enumerate(node.args) if n != at]
+        inner = bare(node.args[at])
+        if isinstance(inner, Range) and inner.selector.edges:
+            return self._edged(node, inner, grid)
         vector = self._windowed(node.args[at], grid, lambda seen: _OVER_RANGE[node.name](seen, self._compat, *params))
+        self._annotate(node, params, vector)
         return vector if node.name in _KEEP_NAMES else vector.nameless()
+
+    def _edged(self, node: Call, ranged: Range, grid: Grid) -> Vector:
+        blocks, ends = self._ranged(ranged, grid)
+        self._budget.hold(len(_labels(blocks)) * grid.steps)
+        vector = extended.over_range(node.name, ranged, blocks, ends, self._times.lookback_ms)
+        self._annotate(node, [], vector)
+        return vector.nameless()
+
+    def _annotate(self, node: Call, params: list[Values], vector: Vector) -> None:
+        """What Prometheus would remark about a function over ranges that had something to work on."""
+        if node.name == "quantile_over_time" and len(vector):
+            self.notes.quantiles(params[0], start_of(node.args[0]))
+        elif node.name in ("rate", "increase"):
+            for name in dict.fromkeys(labels.get("__name__", "") for labels in vector.labels):
+                self.notes.counter(name, start_of(node.args[0]))
 
     def _windowed(self, expr: Expr, grid: Grid, function: Callable[[Window], rates.Result]) -> Vector:
         """`function` over every series' windows; labels as selected."""
@@ -235,7 +286,7 @@ class Evaluator:
         """A selector's samples tell their own time, anything else the step's."""
         inner = bare(node.args[0])
         if isinstance(inner, Selector):
-            vector, times = self._selected(inner, grid)
+            vector, times = self.selected(inner, grid)
             return vector.mapped(times)
         vector = self.vector(node.args[0], grid)
         return vector.mapped(np.broadcast_to(grid.times / 1000.0, vector.values.shape))
@@ -250,17 +301,22 @@ class Evaluator:
         missing: Mask = ~np.any(vector.present, axis=0, keepdims=True)[0]
         return Vector.single(np.ones(len(missing)), missing, labelling.labels_told(expr)).compact()
 
+    def _sortable(self, node: Call, grid: Grid) -> Vector:
+        if self._times.is_range:
+            self.notes.ineffective_sort(node.position)
+        return self.vector(node.args[0], grid)
+
     def _call_sort(self, node: Call, grid: Grid) -> Value:
-        return functions.sorted_by_value(self.vector(node.args[0], grid), descending=False)
+        return functions.sorted_by_value(self._sortable(node, grid), descending=False)
 
     def _call_sort_desc(self, node: Call, grid: Grid) -> Value:
-        return functions.sorted_by_value(self.vector(node.args[0], grid), descending=True)
+        return functions.sorted_by_value(self._sortable(node, grid), descending=True)
 
     def _call_sort_by_label(self, node: Call, grid: Grid) -> Value:
-        return functions.sorted_by_label(self.vector(node.args[0], grid), self._strings(node, grid), descending=False)
+        return functions.sorted_by_label(self._sortable(node, grid), self._strings(node, grid), descending=False)
 
     def _call_sort_by_label_desc(self, node: Call, grid: Grid) -> Value:
-        return functions.sorted_by_label(self.vector(node.args[0], grid), self._strings(node, grid), descending=True)
+        return functions.sorted_by_label(self._sortable(node, grid), self._strings(node, grid), descending=True)
 
     def _call_round(self, node: Call, grid: Grid) -> Value:
         vector = self.vector(node.args[0], grid)
@@ -280,14 +336,19 @@ class Evaluator:
         return vector.mapped(functions.smallest(vector.values, self.scalar(node.args[1], grid)))
 
     def _call_histogram_quantile(self, node: Call, grid: Grid) -> Value:
-        return histograms.histogram_quantile(self.scalar(node.args[0], grid), self.vector(node.args[1], grid), self._compat)
+        quantile, vector = self.scalar(node.args[0], grid), self.vector(node.args[1], grid)
+        self.notes.quantiles(quantile, start_of(node.args[0]))
+        return histograms.histogram_quantile(quantile, vector, self._compat, self._place(node.args[1], grid))
+
+    def _place(self, expr: Expr, grid: Grid) -> histograms.Place:
+        return histograms.Place(self.notes, start_of(expr), grid.times)
 
     def _call_histogram_fraction(self, node: Call, grid: Grid) -> Value:
         """In Prometheus 2 for native histograms alone, which are not kept here."""
         if self._compat == 2:
             return Vector.empty(grid.steps)
         lower, upper = self.scalar(node.args[0], grid), self.scalar(node.args[1], grid)
-        return histograms.histogram_fraction(lower, upper, self.vector(node.args[2], grid))
+        return histograms.histogram_fraction(lower, upper, self.vector(node.args[2], grid), self._place(node.args[2], grid))
 
     def _call_label_replace(self, node: Call, grid: Grid) -> Value:
         target, replacement, source, regex = self._strings(node, grid)

@@ -1,29 +1,58 @@
 """Quantiles of classic histograms: cumulative buckets told apart by their `le` label."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from opsconsole.model import Labels, Values
+from opsconsole.model import Labels, Millis, Values
+from opsconsole.promql.literals import parse_bound
+from opsconsole.promql.notes import Forced, Notes
 from opsconsole.promql.vectors import Mask, Vector, grouped
 
-
-def histogram_quantile(quantile: Values, vector: Vector, compat: int) -> Vector:
-    return _estimated(vector, lambda bounds, counts, at: _quantiles(quantile[at], bounds, counts), compat)
-
-
-def histogram_fraction(lower: Values, upper: Values, vector: Vector) -> Vector:
-    return _estimated(vector, lambda bounds, counts, at: _fractions(lower[at], upper[at], bounds, counts), 3)
+_ROUNDING = 1e-12
+"""How far two counts may lie apart, relative to their sum, and still be one."""
 
 
-def _estimated(vector: Vector, estimate: Callable[[Values, Values, Any], Values], compat: int) -> Vector:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the text the buckets stand, the steps' times, and who wants to hear what is odd about the buckets."""
+
+    notes: Notes
+    position: int
+    times: Millis
+
+
+def histogram_quantile(quantile: Values, vector: Vector, compat: int, place: Place) -> Vector:
+    def estimate(bounds: Values, counts: Values, at: Any) -> Values:
+        bounds, counts = _coalesced(bounds, counts)
+        if compat == 2:
+            return _quantiles(quantile[at], bounds, np.fmax.accumulate(counts, axis=0))
+        rising, forced = _rising(counts)
+        if forced is not None and np.isposinf(bounds[-1]):
+            _tell(place, bounds, rising - counts, forced & (quantile[at] >= 0) & (quantile[at] <= 1), at)
+        return _quantiles(quantile[at], bounds, rising)
+
+    return _estimated(vector, estimate, compat, place)
+
+
+def histogram_fraction(lower: Values, upper: Values, vector: Vector, place: Place) -> Vector:
+    return _estimated(vector, lambda bounds, counts, at: _fractions(lower[at], upper[at], bounds, counts), 3, place)
+
+
+def _tell(place: Place, bounds: Values, missing: Values, forced: Mask, at: Any) -> None:
+    if forced.any():
+        place.notes.forced(Forced.of(bounds, missing, forced, place.times[at]), "", place.position)
+
+
+def _estimated(vector: Vector, estimate: Callable[[Values, Values, Any], Values], compat: int, place: Place) -> Vector:
     """One value per histogram and step, from the buckets that are there at that step.
 
     Histograms that differ in name only are an error, as any labels that collide; Prometheus 2 mixed their buckets.
     """
     ignored = ("__name__", "le") if compat == 2 else ("le",)
-    bounds = np.array([_bound(labels) for labels in vector.labels])
+    bounds = np.array([_bound(labels, place) for labels in vector.labels])
     groups = grouped(labels.without(*ignored) for labels in vector.labels)
     named = {labels: [row for row in rows if not np.isnan(bounds[row])] for labels, rows in groups.items()}
     named = {labels: sorted(rows, key=lambda row: float(bounds[row])) for labels, rows in named.items() if rows}
@@ -39,10 +68,12 @@ def _estimated(vector: Vector, estimate: Callable[[Values, Values, Any], Values]
     return Vector(list(named), values, present).nameless()
 
 
-def _bound(labels: Labels) -> float:
+def _bound(labels: Labels, place: Place) -> float:
+    bound = labels.get("le", "")
     try:
-        return float(labels.get("le", "nan"))
+        return parse_bound(bound)
     except ValueError:
+        place.notes.bucket(bound, "", place.position)
         return np.nan
 
 
@@ -57,17 +88,31 @@ def _patterns(present: Mask) -> list[tuple[Any, Mask]]:
 def _quantiles(quantile: Values, bounds: Values, counts: Values) -> Values:
     """prometheus/prometheus, `promql/quantile.go`, `bucketQuantile`: linear within the bucket where the rank falls.
 
-    Needs a +Inf bucket and one more; counts that fall from one bucket to the next are raised first; a rank in the +Inf
-    bucket gives the highest finite bound.
+    Needs a +Inf bucket and one more; a rank in the +Inf bucket gives the highest finite bound.
     """
-    bounds, counts = _coalesced(bounds, counts)
-    counts = np.fmax.accumulate(counts, axis=0)
     total = counts[-1]
     if not np.isposinf(bounds[-1]) or len(bounds) < 2:
         found = np.full(total.shape, np.nan)
     else:
         found = np.where(total == 0, np.nan, _interpolated(quantile, bounds, counts, total))
     return np.select([np.isnan(quantile), quantile < 0, quantile > 1], [np.nan, -np.inf, np.inf], found)
+
+
+def _rising(counts: Values) -> tuple[Values, Mask | None]:
+    """Counts that never fall from one bucket to the next, and where they did by more than rounding (None: nowhere).
+
+    A difference within rounding, up or down, counts as none.
+    """
+    step, scale = np.diff(counts, axis=0), np.abs(counts[1:]) + np.abs(counts[:-1])
+    if not ((step < 0) | ((step > 0) & (step < _ROUNDING * scale))).any():
+        return counts, None
+    rising, forced = counts.copy(), np.zeros(counts.shape, dtype=bool)
+    for bucket in range(1, len(counts)):
+        below, here = rising[bucket - 1], counts[bucket]
+        alike = np.abs(here - below) < _ROUNDING * (np.abs(here) + np.abs(below))
+        forced[bucket] = (here < below) & ~alike
+        rising[bucket] = np.where(forced[bucket] | alike, below, here)
+    return rising, forced if forced.any() else None
 
 
 def _interpolated(quantile: Values, bounds: Values, counts: Values, total: Values) -> Values:

@@ -30,7 +30,7 @@ _PATTERN = re.compile(
       | (?P<number>0[xX](?:_?[0-9a-fA-F])+(?![0-9A-Za-z_.])
         |(?:[0-9](?:_?[0-9])*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![0-9A-Za-z_.]))
       | (?P<word>[A-Za-z_:][A-Za-z0-9_:]*)
-      | (?P<symbol>==|!=|=~|!~|<=|>=|[-+*/%^<>=(){}\[\],@:])""",
+      | (?P<symbol>==|!=|=~|!~|<=|>=|</|>/|[-+*/%^<>=(){}\[\],@:])""",
     re.VERBOSE,
 )
 _COLON = re.compile(r":")
@@ -46,9 +46,13 @@ _KINDS = {
 
 def parse_error(text: str, position: int, message: str) -> QueryError:
     """A `bad_data` error in Prometheus' form, line and column first."""
+    return QueryError(f"{place(text, position)}: parse error: {message}", "bad_data", position)
+
+
+def place(text: str, position: int) -> str:
+    """Line and column, both from 1."""
     before = text[:position]
-    line, column = before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
-    return QueryError(f"{line}:{column}: parse error: {message}", "bad_data", position)
+    return f"{before.count(chr(10)) + 1}:{position - before.rfind(chr(10))}"
 
 
 def tokens(text: str) -> list[Token]:

@@ -23,6 +23,13 @@ def parse_number(text: str) -> float:
     return float(plain)
 
 
+def parse_bound(text: str) -> float:
+    """A label's value as Go's `ParseFloat` reads it: Python's, without blanks around. Raises ValueError."""
+    if text != text.strip() or not text.isascii():
+        raise ValueError(f"not a number: {text!r}")
+    return float(text)
+
+
 def parse_duration_ms(text: str) -> int:
     """Milliseconds of `1h30m`: units descending, each once. Raises ValueError."""
     match = _DURATION.fullmatch(text)
@@ -91,3 +98,20 @@ def format_value(value: float) -> str:
         return "+Inf" if value > 0 else "-Inf"
     shortest: Any = np.format_float_positional(value, trim="-")
     return str(shortest)
+
+
+def format_general(value: float) -> str:
+    """The shortest decimal, with an exponent below 1e-4 and from 1e+06 on (Go's `%g`)."""
+    if not math.isfinite(value):
+        return format_value(value)
+    mantissa, exponent = np.format_float_scientific(value, trim="-").split("e")
+    power = int(exponent)
+    if -4 <= power < 6:
+        return format_value(value)
+    return f"{mantissa}e{'-' if power < 0 else '+'}{abs(power):02d}"
+
+
+def format_bound(value: float) -> str:
+    """A float as OpenMetrics writes it in labels: `1.0`, `0.25`, `+Inf`."""
+    plain = format_general(value)
+    return plain if not plain.lstrip("-").isdigit() else plain + ".0"

@@ -27,6 +27,9 @@ class Cardinality(enum.StrEnum):
 At = int | Literal["start", "end"] | None
 """What follows `@`: Unix milliseconds, or the start or end of the whole query."""
 
+Edges = Literal["", "anchored", "smoothed"]
+"""Where a selector's samples end: as they are, held from before the window, or interpolated to its edges."""
+
 
 @dataclass(frozen=True, slots=True)
 class Number:
@@ -42,11 +45,16 @@ class String:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """An instant vector selector; a metric name is the matcher on `__name__` like any other."""
+    """An instant vector selector; a metric name is the matcher on `__name__` like any other.
+
+    An `…_expr`, here and below, is a duration that depends on the query; `durations.resolved` puts its milliseconds in place.
+    """
 
     matchers: tuple[Matcher, ...]
     offset_ms: int = 0
     at: At = None
+    edges: Edges = ""
+    offset_expr: "Expr | None" = None
     position: int = field(default=0, compare=False)
 
 
@@ -56,6 +64,7 @@ class Range:
 
     selector: Selector
     range_ms: int
+    range_expr: "Expr | None" = None
     position: int = field(default=0, compare=False)
 
 
@@ -68,6 +77,9 @@ class Subquery:
     step_ms: int | None
     offset_ms: int = 0
     at: At = None
+    range_expr: "Expr | None" = None
+    step_expr: "Expr | None" = None
+    offset_expr: "Expr | None" = None
     position: int = field(default=0, compare=False)
 
 
@@ -93,12 +105,17 @@ class Unary:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How series of two vectors find each other: on `labels`, or ignoring them; `include` are group_left's and group_right's."""
+    """How series of two vectors find each other: on `labels`, or ignoring them; `include` are group_left's and group_right's.
+
+    A fill is the value that stands in for a side's missing element.
+    """
 
     cardinality: Cardinality = Cardinality.ONE_TO_ONE
     on: bool = False
     labels: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
+    fill_left: float | None = None
+    fill_right: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +142,8 @@ Expr = Number | String | Selector | Range | Subquery | Paren | Call | Unary | Bi
 
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 SET_OPERATORS = frozenset({"and", "or", "unless"})
+TRIMS = frozenset({"</", ">/"})
+"""Operators that cut native histograms; there is no number that they could work on."""
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
@@ -168,3 +187,10 @@ def bare(expr: Expr) -> Expr:
     while isinstance(expr, Paren):
         expr = expr.expr
     return expr
+
+
+def start_of(expr: Expr) -> int:
+    """Where the expression begins; an operator's own place is between its operands."""
+    while isinstance(expr, Binary):
+        expr = expr.left
+    return expr.position

@@ -1,5 +1,6 @@
 """A Pratt parser: text in, a typed tree out, or a `QueryError` that says where (docs/adr/0002-own-promql-parser.md)."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 from opsconsole.model import QueryError
@@ -9,6 +10,7 @@ from opsconsole.promql.lexer import Kind
 from opsconsole.promql.nodes import (
     COMPARISONS,
     SET_OPERATORS,
+    TRIMS,
     Aggregate,
     Binary,
     Call,
@@ -23,17 +25,15 @@ from opsconsole.promql.nodes import (
 from opsconsole.promql.signatures import AGGREGATIONS, NEWER, SIGNATURES
 from opsconsole.promql.types import Checker
 
-_POWERS = [("or",), ("and", "unless"), tuple(sorted(COMPARISONS)), ("+", "-"), ("*", "/", "%", "atan2"), ("^",)]
+_POWERS = [("or",), ("and", "unless"), tuple(sorted(COMPARISONS | TRIMS)), ("+", "-"), ("*", "/", "%", "atan2"), ("^",)]
 _POWER = {op: power for power, ops in enumerate(_POWERS, start=1) for op in ops}
 _RIGHT_ASSOCIATIVE = "^"
 _UNARY_POWER = _POWER["*"]
 _NOT_FUNCTIONS = selectors.NEVER_NAMES | {"and", "or", "unless", "by", "without", "offset"}
-_DEEPEST = 100
+_ANY_CASE = frozenset({"start", "end", "step", "range", "min_of", "max_of"})
+"""Functions whose names are keywords too, and keywords may be written in capitals."""
 _LONGEST_CHAIN = 250
 _LONGEST = 200_000
-_UNSUPPORTED = frozenset(
-    {"info", "limitk", "limit_ratio", "histogram_quantiles", "start_timestamp", "max_of", "min_of", "step", "range"}
-)
 
 
 @lru_cache(maxsize=4096)
@@ -50,7 +50,7 @@ def parse(text: str, compat: int = 3) -> Expr:
 class _Parser:
     def __init__(self, text: str, compat: int) -> None:
         self._cursor = Cursor(text, compat)
-        self._depth = 0
+        self._aggregations = AGGREGATIONS.keys() - NEWER if compat == 2 else AGGREGATIONS.keys()
         if len(text) > _LONGEST:
             self._cursor.fail(f"the expression is longer than {_LONGEST} characters")
 
@@ -67,15 +67,12 @@ class _Parser:
 
     def _expression(self, power: int) -> Expr:
         """The longest expression whose operators bind tighter than `power`."""
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            self._cursor.fail(f"the expression is nested deeper than {_DEEPEST} levels")
-        left, chained = self._operand(), 0
-        while (op := self._operator()) and _POWER[op] > power:
-            if (chained := chained + 1) > _LONGEST_CHAIN:
-                self._cursor.fail(f"more than {_LONGEST_CHAIN} operators in a row")
-            left = self._binary(left, op)
-        self._depth -= 1
+        with self._cursor.nested():
+            left, chained = self._operand(), 0
+            while (op := self._operator()) and _POWER[op] > power:
+                if (chained := chained + 1) > _LONGEST_CHAIN:
+                    self._cursor.fail(f"more than {_LONGEST_CHAIN} operators in a row")
+                left = self._binary(left, op)
         return left
 
     def _operator(self) -> str:
@@ -88,7 +85,7 @@ class _Parser:
         returns_bool = self._cursor.accept("bool")
         if returns_bool and op not in COMPARISONS:
             self._cursor.fail("bool modifier can only be used on comparison operators", position)
-        matching = self._matching(op)
+        matching = self._filling(op, self._matching(op))
         right = self._expression(_POWER[op] - (op == _RIGHT_ASSOCIATIVE))
         return Binary(op, left, right, matching, returns_bool, position)
 
@@ -107,6 +104,38 @@ class _Parser:
         if on and (both := set(labels) & set(include)):
             self._cursor.fail(f'label "{min(both)}" must not occur in ON and GROUP clause at once', start)
         return Matching(Cardinality.MANY_TO_ONE if left else Cardinality.ONE_TO_MANY, on, labels, include)
+
+    def _filling(self, op: str, matching: Matching) -> Matching:
+        """`fill(x)` for both sides, or `fill_left(x)` and `fill_right(x)` in any order."""
+        fills: dict[str, float] = {}
+        while (
+            self._cursor.compat > 2
+            and self._cursor.following.text == "("
+            and self._cursor.sees("fill", "fill_left", "fill_right")
+        ):
+            token = self._cursor.token
+            word = token.text.lower()
+            if "fill" in fills or word in fills or (word == "fill" and fills):
+                self._cursor.unexpected("")
+            self._cursor.advance()
+            fills[word] = self._fill_value()
+        if fills and op in SET_OPERATORS:
+            self._cursor.fail("filling in missing series not allowed for set operators")
+        both = fills.get("fill")
+        return replace(matching, fill_left=fills.get("fill_left", both), fill_right=fills.get("fill_right", both))
+
+    def _fill_value(self) -> float:
+        self._cursor.expect("(", "")
+        negative = self._cursor.sees("-")
+        self._cursor.accept("-", "+")
+        value = float(self._cursor.advance().text) if self._cursor.sees("inf", "nan") else self._number()
+        self._cursor.expect(")", "")
+        return -value if negative else value
+
+    def _number(self) -> float:
+        if self._cursor.token.kind not in (Kind.NUMBER, Kind.DURATION):
+            self._cursor.unexpected("")
+        return self._cursor.number()
 
     def _operand(self) -> Expr:
         token = self._cursor.token
@@ -139,7 +168,7 @@ class _Parser:
     def _named(self, word: str, position: int) -> Expr:
         """What begins with a word: an aggregation, a call, a special number, or a selector."""
         lower, following = word.lower(), self._cursor.following
-        if lower in AGGREGATIONS and (following.text == "(" or following.text.lower() in ("by", "without")):
+        if lower in self._aggregations and (following.text == "(" or following.text.lower() in ("by", "without")):
             return self._aggregation(lower, position)
         if lower in ("inf", "nan") and following.text != "{":
             self._cursor.advance()
@@ -151,9 +180,9 @@ class _Parser:
         return selectors.selector(self._cursor)
 
     def _call(self, name: str, position: int) -> Call:
+        name = name.lower() if name.lower() in _ANY_CASE else name
         if name not in SIGNATURES or (self._cursor.compat == 2 and name in NEWER):
-            known = "is not supported" if name in _UNSUPPORTED else ""
-            self._cursor.fail(f"function {name!r} {known}" if known else f'unknown function with name "{name}"', position)
+            self._cursor.fail(f'unknown function with name "{name}"', position)
         self._cursor.advance()
         return Call(name, self._arguments(), position)
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from opsconsole.model import Block, Matcher
-from opsconsole.promql.nodes import At, Expr, Range, Selector, Subquery, children
+from opsconsole.promql.info import info_selector
+from opsconsole.promql.nodes import At, Call, Expr, Range, Selector, Subquery, children
 
 Matchers = tuple[Matcher, ...]
 
@@ -19,6 +20,10 @@ class Times:
     subquery_step_ms: int
     left_open: bool = True
 
+    @property
+    def is_range(self) -> bool:
+        return self.start_ms != self.end_ms
+
     def anchor(self, at: At) -> int | None:
         """The fixed time that `@` names, if there is one."""
         return self.start_ms if at == "start" else self.end_ms if at == "end" else at
@@ -28,6 +33,10 @@ class Times:
         anchor = self.anchor(node.at)
         first, last = (start_ms, end_ms) if anchor is None else (anchor, anchor)
         return first - node.offset_ms, last - node.offset_ms
+
+    def beyond(self, node: Selector) -> tuple[int, int]:
+        """How far before and after a window the samples reach that tell the values at its edges."""
+        return (self.lookback_ms if node.edges else 0), (self.lookback_ms if node.edges == "smoothed" else 0)
 
     def subquery_span(self, node: Subquery, start_ms: int, end_ms: int) -> tuple[int, int, int]:
         """First and last step of a subquery, which stand at multiples of its own step, and the step."""
@@ -69,10 +78,15 @@ def _wanted(expr: Expr, times: Times, start_ms: int, end_ms: int) -> Iterator[Re
     match expr:
         case Selector():
             first, last = times.shifted(expr, start_ms, end_ms)
-            yield Request(expr.matchers, first - times.lookback_ms, last)
+            before, after = times.beyond(expr)
+            yield Request(expr.matchers, first - max(before, times.lookback_ms), last + after)
         case Range():
             first, last = times.shifted(expr.selector, start_ms, end_ms)
-            yield Request(expr.selector.matchers, first - expr.range_ms, last)
+            before, after = times.beyond(expr.selector)
+            yield Request(expr.selector.matchers, first - expr.range_ms - before, last + after)
+        case Call(name="info"):
+            yield from _wanted(expr.args[0], times, start_ms, end_ms)
+            yield from _wanted(info_selector(expr), times, start_ms, end_ms)
         case Subquery():
             first, last, _ = times.subquery_span(expr, start_ms, end_ms)
             if first <= last:

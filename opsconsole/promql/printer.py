@@ -9,6 +9,7 @@ from opsconsole.promql.nodes import (
     Call,
     Cardinality,
     Expr,
+    Matching,
     Number,
     Paren,
     Range,
@@ -35,10 +36,10 @@ def show(expr: Expr) -> str:
         case Selector():
             return _selector(expr) + _modifiers(expr)
         case Range():
-            return f"{_selector(expr.selector)}[{format_duration_ms(expr.range_ms)}]{_modifiers(expr.selector)}"
+            return f"{_selector(expr.selector)}[{_duration(expr.range_ms, expr.range_expr)}]{_modifiers(expr.selector)}"
         case Subquery():
-            step = "" if expr.step_ms is None else format_duration_ms(expr.step_ms)
-            return f"{show(expr.expr)}[{format_duration_ms(expr.range_ms)}:{step}]{_modifiers(expr)}"
+            step = "" if expr.step_ms is None else _duration(expr.step_ms, expr.step_expr)
+            return f"{show(expr.expr)}[{_duration(expr.range_ms, expr.range_expr)}:{step}]{_modifiers(expr)}"
         case Aggregate():
             return _aggregate(expr)
         case Binary():
@@ -67,7 +68,13 @@ def _labels(names: tuple[str, ...]) -> str:
 
 def _modifiers(expr: Selector | Subquery) -> str:
     at = "" if expr.at is None else f" @ {expr.at}()" if isinstance(expr.at, str) else f" @ {expr.at / 1000:.3f}"
-    return at + (f" offset {format_duration_ms(expr.offset_ms)}" if expr.offset_ms else "")
+    offset = f" offset {_duration(expr.offset_ms, expr.offset_expr)}" if expr.offset_ms or expr.offset_expr is not None else ""
+    edges = f" {expr.edges}" if isinstance(expr, Selector) and expr.edges else ""
+    return edges + at + offset
+
+
+def _duration(ms: int, computed: Expr | None) -> str:
+    return format_duration_ms(ms) if computed is None else show(computed)
 
 
 def _aggregate(expr: Aggregate) -> str:
@@ -85,4 +92,10 @@ def _binary(expr: Binary) -> str:
     if grouped and expr.op not in SET_OPERATORS:
         side = "group_left" if matching.cardinality is Cardinality.MANY_TO_ONE else "group_right"
         words.append(f"{side} {_labels(matching.include)}")
+    words += _fills(matching)
     return f"{show(expr.left)} {' '.join(words)} {show(expr.right)}"
+
+
+def _fills(matching: Matching) -> list[str]:
+    sides = [("left", matching.fill_left), ("right", matching.fill_right)]
+    return [f"fill_{side} ({format_value(value)})" for side, value in sides if value is not None]

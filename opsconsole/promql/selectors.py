@@ -5,10 +5,11 @@ import re
 from dataclasses import replace
 
 from opsconsole.model import Matcher, MatchOp
+from opsconsole.promql import durations
 from opsconsole.promql.cursor import Cursor
 from opsconsole.promql.lexer import Kind
-from opsconsole.promql.matchers import pattern, predicate
-from opsconsole.promql.nodes import At, Expr, Range, Selector, Subquery
+from opsconsole.promql.matchers import pattern
+from opsconsole.promql.nodes import At, Edges, Expr, Number, Range, Selector, Subquery
 
 _NAME = "__name__"
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -26,8 +27,6 @@ def selector(cursor: Cursor) -> Selector:
     matchers = [Matcher(_NAME, MatchOp.EQUAL, name)] if name else []
     if cursor.accept("{"):
         matchers += _matchers(cursor, name)
-    if not any(not predicate(matcher)("") for matcher in matchers):
-        cursor.fail("vector selector must contain at least one non-empty matcher", start)
     return Selector(tuple(matchers), position=start)
 
 
@@ -91,44 +90,74 @@ def modified(cursor: Cursor, expr: Expr) -> Expr:
             expr = _offset(cursor, expr)
         elif cursor.sees("@"):
             expr = _at(cursor, expr)
+        elif cursor.compat > 2 and cursor.sees("anchored", "smoothed"):
+            expr = _edges(cursor, expr)
         else:
             return expr
 
 
 def _bracketed(cursor: Cursor, expr: Expr) -> Expr:
     start = cursor.advance().position
-    range_ms = cursor.positive_duration_ms("subquery or range selector")
+    range_ms, range_expr = _duration(cursor, "subquery or range selector")
     if cursor.accept(":"):
-        step = None if cursor.sees("]") else cursor.positive_duration_ms("subquery selector")
+        step, step_expr = (None, None) if cursor.sees("]") else _duration(cursor, "subquery selector")
         cursor.expect("]", "subquery selector")
-        return Subquery(expr, range_ms, step, position=expr.position)
-    cursor.expect("]", "range selector")
+        return Subquery(expr, range_ms, step, range_expr=range_expr, step_expr=step_expr, position=expr.position)
+    if not cursor.sees("]"):
+        cursor.unexpected("subquery or range", '":" or "]"')
+    cursor.advance()
     if not isinstance(expr, Selector):
         cursor.fail("ranges only allowed for vector selectors", start)
-    if expr.offset_ms:
+    if expr.offset_ms or expr.offset_expr is not None:
         cursor.fail("no offset modifiers allowed before range", start)
     if expr.at is not None:
         cursor.fail("no @ modifiers allowed before range", start)
-    return Range(expr, range_ms, position=expr.position)
+    return Range(expr, range_ms, range_expr, position=expr.position)
+
+
+def _duration(cursor: Cursor, context: str) -> tuple[int, Expr | None]:
+    """Milliseconds, or the expression that will tell them."""
+    if cursor.compat == 2:
+        return cursor.positive_duration_ms(context), None
+    found = durations.bracketed(cursor, context)
+    return (round(found.value * 1000), None) if isinstance(found, Number) else (0, found)
 
 
 def _offset(cursor: Cursor, expr: Expr) -> Expr:
-    start = cursor.advance().position
+    cursor.advance()
+    found = _plain_offset(cursor) if cursor.compat == 2 else durations.offset(cursor)
+    target = _target(cursor, expr, "offset modifier")
+    if target.offset_ms or target.offset_expr is not None:
+        cursor.fail("offset may not be set multiple times", expr.position)
+    if isinstance(found, Number):
+        return _with(expr, replace(target, offset_ms=round(found.value * 1000)))
+    return _with(expr, replace(target, offset_expr=found))
+
+
+def _plain_offset(cursor: Cursor) -> Number:
     sign = -1 if cursor.sees("-") else 1
     cursor.accept("-", "+")
-    offset = sign * cursor.duration_ms("offset")
-    target = _target(cursor, expr, start, "offset modifier")
-    if target.offset_ms:
-        cursor.fail("offset may not be set multiple times", start)
-    return _with(expr, replace(target, offset_ms=offset))
+    return Number(sign * cursor.duration_ms("offset") / 1000)
+
+
+def _edges(cursor: Cursor, expr: Expr) -> Expr:
+    word: Edges = "anchored" if cursor.advance().text.lower() == "anchored" else "smoothed"
+    if isinstance(expr, Subquery):
+        cursor.fail(f"{word} modifier is not supported for subqueries", expr.position)
+    if not isinstance(expr, Selector | Range):
+        cursor.fail(f"{word} modifier not implemented", expr.position)
+    target = expr.selector if isinstance(expr, Range) else expr
+    if target.edges not in ("", word):
+        cursor.fail("anchored and smoothed modifiers cannot be used together", expr.position)
+    return _with(expr, replace(target, edges=word))
 
 
 def _at(cursor: Cursor, expr: Expr) -> Expr:
-    start = cursor.advance().position
+    cursor.advance()
     at = _instant(cursor)
-    target = _target(cursor, expr, start, "@ modifier")
+    target = _target(cursor, expr, "@ modifier")
     if target.at is not None:
-        cursor.fail("@ <timestamp> may not be set multiple times", start)
+        cursor.fail("@ <timestamp> may not be set multiple times", expr.position)
     return _with(expr, replace(target, at=at))
 
 
@@ -149,12 +178,13 @@ def _instant(cursor: Cursor) -> At:
     return round(sign * seconds * 1000)
 
 
-def _target(cursor: Cursor, expr: Expr, position: int, what: str) -> Selector | Subquery:
+def _target(cursor: Cursor, expr: Expr, what: str) -> Selector | Subquery:
     if isinstance(expr, Range):
         return expr.selector
     if isinstance(expr, Selector | Subquery):
         return expr
-    return cursor.fail(f"{what} must be preceded by an instant vector selector or range vector selector or a subquery", position)
+    wanted = "must be preceded by an instant vector selector or range vector selector or a subquery"
+    return cursor.fail(f"{what} {wanted}", expr.position)
 
 
 def _with(expr: Expr, target: Selector | Subquery) -> Expr:

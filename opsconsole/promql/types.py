@@ -3,6 +3,7 @@
 from typing import NoReturn
 
 from opsconsole.promql.lexer import parse_error
+from opsconsole.promql.matchers import predicate
 from opsconsole.promql.nodes import (
     COMPARISONS,
     SET_OPERATORS,
@@ -10,10 +11,10 @@ from opsconsole.promql.nodes import (
     Binary,
     Call,
     Expr,
-    Matching,
     Number,
     Paren,
     Range,
+    Selector,
     String,
     Subquery,
     Unary,
@@ -49,11 +50,14 @@ class Checker:
         self._text = text
 
     def check(self, expr: Expr) -> None:
-        for child in children(expr):
-            self.check(child)
+        if not isinstance(expr, Call):
+            for child in children(expr):
+                self.check(child)
         match expr:
             case Call():
                 self._call(expr)
+            case Selector():
+                self._selector(expr)
             case Aggregate():
                 self._aggregate(expr)
             case Binary():
@@ -72,15 +76,32 @@ class Checker:
 
     def _call(self, call: Call) -> None:
         signature, given = SIGNATURES[call.name], len(call.args)
-        most = len(signature.args)
-        if signature.fewest == most and not signature.repeats and given != most:
+        fewest, most = signature.fewest, signature.most
+        if fewest == most != given:
             self._fail(call, f'expected {most} argument(s) in call to "{call.name}", got {given}')
-        if given < signature.fewest:
-            self._fail(call, f'expected at least {signature.fewest} argument(s) in call to "{call.name}", got {given}')
-        if given > most and not signature.repeats:
+        if given < fewest:
+            self._fail(call, f'expected at least {fewest} argument(s) in call to "{call.name}", got {given}')
+        if given > most:
             self._fail(call, f'expected at most {most} argument(s) in call to "{call.name}", got {given}')
+        if call.name == "info" and given > 1:
+            self._label_selector(call, call.args[1])
         for index, arg in enumerate(call.args):
+            if call.name != "info" or index == 0:
+                self.check(arg)
             self._expect(arg, signature.arg(index), f'call to function "{call.name}"')
+
+    def _label_selector(self, call: Call, arg: Expr) -> None:
+        """The second argument of `info`: matchers in braces, any at all."""
+        if type_of(arg) is not ValueType.VECTOR:
+            self._fail(call, f'expected type {ValueType.VECTOR} in call to function "info", got {type_of(arg)}')
+        if not isinstance(arg, Selector):
+            self._fail(arg, "expected label selectors only")
+        if self._text[arg.position] != "{":
+            self._fail(arg, "expected label selectors only, got vector selector instead")
+
+    def _selector(self, expr: Selector) -> None:
+        if all(predicate(matcher)("") for matcher in expr.matchers):
+            self._fail(expr, "vector selector must contain at least one non-empty matcher")
 
     def _aggregate(self, expr: Aggregate) -> None:
         self._expect(expr.expr, ValueType.VECTOR, "aggregation expression")
@@ -96,8 +117,10 @@ class Checker:
         scalars = sides.count(ValueType.SCALAR)
         if scalars and expr.op in SET_OPERATORS:
             self._fail(expr, f'set operator "{expr.op}" not allowed in binary scalar expression')
-        if scalars and (expr.matching.on or expr.matching != Matching()):
+        if scalars and expr.matching.labels:
             self._fail(expr, "vector matching only allowed between instant vectors")
+        if scalars and expr.matching.fill_left is expr.matching.fill_right is not None:
+            self._fail(expr, "filling in missing series only allowed between instant vectors")
         if scalars == 2 and expr.op in COMPARISONS and not expr.returns_bool:
             self._fail(expr, "comparisons between scalars must use BOOL modifier")
 

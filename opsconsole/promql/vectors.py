@@ -76,6 +76,9 @@ class Vector:
 
 
 def nameless(labels: Labels) -> Labels:
+    """Without the name, and without type and unit, which tell about a name."""
+    if "__type__" in labels or "__unit__" in labels:
+        return labels.without("__name__", "__type__", "__unit__")
     return labels.without("__name__") if "__name__" in labels else labels
 
 

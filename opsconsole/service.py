@@ -11,7 +11,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import httpx
@@ -42,6 +42,7 @@ from opsconsole.rules.evaluation import GroupEvaluator
 from opsconsole.rules.groups import AlertingRule
 from opsconsole.slas.watch import SlaWatch
 from opsconsole.telemetry import Telemetry
+from opsconsole.tsdb.metadata import Metadata
 from opsconsole.tsdb.settings import Settings as StoreSettings
 from opsconsole.tsdb.store import Store
 from opsconsole.web.app import create_app
@@ -157,6 +158,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         store = Store(db, clock, telemetry, StoreSettings(retention=config.storage.retention.metrics))
         await store.open()
         stack.push_async_callback(store.close)
+        metadata = Metadata()
         querier = Engine(store, clock, _promql(config))
 
         # notify, and alert
@@ -205,6 +207,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         console = _console(
             loaded, db, writer, clock, telemetry, querier, runner, slas, checks, changes, lambda: orders.reload(read)
         )
+        console = replace(console, store=store, metadata=metadata)
         password = await ensure_admin(db, clock) if config.auth.mode == "password" else None
         web = server(create_app(console))
 

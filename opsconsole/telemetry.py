@@ -62,6 +62,20 @@ class Telemetry:
             "opsconsole_statsd_receive_buffer_bytes", "The kernel's buffer for datagrams not yet read.", "listen"
         )
         self.statsd_series = self._gauge("opsconsole_statsd_series", "Series that StatsD lines have made.")
+        self.remote_write_requests = self._counter(
+            "opsconsole_remote_write_requests_total", "Remote write requests, by the status they were answered with.", "code"
+        )
+        self.remote_write_samples = self._counter(
+            "opsconsole_remote_write_samples_total", "Samples that remote write requests held."
+        )
+        self.remote_write_refused = self._counter(
+            "opsconsole_remote_write_refused_samples_total",
+            "Samples of remote write requests refused before the store saw them, by reason.",
+            "reason",
+        )
+        self.remote_write_left_out = self._counter(
+            "opsconsole_remote_write_left_out_total", "Exemplars and native histograms, which are not kept.", "kind"
+        )
         self.rule_group_duration = self._histogram(
             "opsconsole_rule_group_duration_seconds", "How long an evaluation of a rule group took.", "group"
         )

@@ -9,7 +9,7 @@ from opsconsole.clock import Clock
 from opsconsole.collectors.runner import Standing
 from opsconsole.dashboards.loading import Dashboard
 from opsconsole.db import Database, GroupWriter
-from opsconsole.model import Querier
+from opsconsole.model import MetricsStore, Querier
 from opsconsole.rules.groups import AlertingRule, RecordingRule, RuleGroup
 from opsconsole.settings import Secret
 from opsconsole.slas.state import DagSla
@@ -74,6 +74,8 @@ class Console:
     changes: Changes = field(default_factory=Changes)
     standings: Callable[[str], Sequence[Standing]] = _nothing_collects
     metadata: Metadata = field(default_factory=Metadata)
+    store: MetricsStore | None = None
+    """Where samples go that are written to the console."""
 
     def deployment(self, name: str) -> Deployment | None:
         return next((deployment for deployment in self.deployments if deployment.name == name), None)

@@ -12,6 +12,7 @@ from opsconsole.model import Block, Labels, Point, QueryError, QueryResult, Row,
 from opsconsole.promql.budget import Budget
 from opsconsole.promql.durations import resolved
 from opsconsole.promql.evaluator import Evaluator, Value
+from opsconsole.promql.labelsets import Known
 from opsconsole.promql.nodes import Expr, Range, Subquery, ValueType, bare
 from opsconsole.promql.notes import Notes
 from opsconsole.promql.parser import parse
@@ -31,6 +32,7 @@ class Engine:
 
     def __init__(self, source: SeriesSource, clock: Clock, settings: Settings | None = None) -> None:
         self._source, self._clock, self._settings = source, clock, settings or Settings()
+        self._known = Known()
 
     async def instant(self, expr: str, at: datetime) -> QueryResult:
         tree, at_ms = self._parsed(expr), millis(at)
@@ -65,7 +67,7 @@ class Engine:
         )
         budget = Budget(self._clock, settings.max_samples, settings.timeout.total_seconds())
         answers = await self._fetch(requests(tree, times), budget)
-        evaluator = Evaluator(Fetched(answers), times, budget, notes, settings.compat)
+        evaluator = Evaluator(Fetched(answers, self._known), times, budget, notes, settings.compat)
         work = sum(len(block.labels) for _, blocks in answers for block in blocks) * grid.steps + budget.loaded
         if work <= _QUICK:
             return _computed(evaluator, tree, grid, shape)

@@ -74,7 +74,7 @@ class Evaluator:
                 return self._binary(expr, grid)
             case Aggregate():
                 param = None if expr.param is None else self._plain(expr.param, grid)
-                return aggregation.aggregate(expr, self.vector(expr.expr, grid), param, self._compat, self.notes)
+                return aggregation.aggregate(expr, self.vector(expr.expr, grid), param, self._compat, self.notes, self._budget)
             case Call():
                 return self._call(expr, grid)
         raise TypeError(f"{type(expr).__name__} has no value of its own")
@@ -95,7 +95,7 @@ class Evaluator:
         if isinstance(expr, Range) and expr.selector.edges:
             yield from extended.samples(expr, blocks, int(ends[0]), self._times.lookback_ms)
             return
-        labels = _labels(blocks)
+        labels = self._fetched.labels(blocks)
         for tile in tiles(blocks, keep_stale=False):
             seen = self._window(tile, grid, ends, expr.range_ms)
             for at, row in enumerate(tile.rows):
@@ -119,11 +119,11 @@ class Evaluator:
         refs, lookback = self._refs(node, grid), self._times.lookback_ms
         _, after = self._times.beyond(node)
         blocks = self._fetched.blocks(node.matchers, int(refs.min()) - lookback, int(refs.max()) + after)
-        labels = _labels(blocks)
+        labels = self._fetched.labels(blocks)
         shape = (len(labels), grid.steps)
         self._budget.hold(len(labels) * grid.steps)
         if grid.steps == 1 and len(labels) <= _FEW:
-            return newest(blocks, int(refs[0]), lookback, left_open=self._times.left_open)
+            return newest(blocks, labels, int(refs[0]), lookback, left_open=self._times.left_open)
         values, present, at = np.full(shape, np.nan), np.zeros(shape, dtype=bool), np.zeros(shape)
         for tile in tiles(blocks, keep_stale=True):
             for part in tile.parts(grid.steps):
@@ -140,7 +140,7 @@ class Evaluator:
     def _smoothed(self, node: Selector, grid: Grid) -> Vector:
         refs, lookback = self._refs(node, grid), self._times.lookback_ms
         blocks = self._fetched.blocks(node.matchers, int(refs.min()) - lookback, int(refs.max()) + lookback)
-        self._budget.hold(len(_labels(blocks)) * grid.steps)
+        self._budget.hold(sum(len(block.labels) for block in blocks) * grid.steps)
         return extended.selected(node, blocks, refs, lookback)
 
     def _window(self, tile: Tile, grid: Grid, ends: Millis, range_ms: int) -> Window:
@@ -191,7 +191,7 @@ class Evaluator:
                 return binary.set_operation(node, left, right)
             if node.matching.fill_left is not None or node.matching.fill_right is not None:
                 left, right = fills.filled(node.matching, left, right)
-            return binary.vectors(node, left, right, self._compat)
+            return binary.vectors(node, left, right, self._compat, self._budget)
         if isinstance(left, Vector):
             assert not isinstance(right, Vector)
             return binary.with_scalar(node, left, right, self._compat, swapped=False)
@@ -236,7 +236,7 @@ class Evaluator:
 
     def _edged(self, node: Call, ranged: Range, grid: Grid) -> Vector:
         blocks, ends = self._ranged(ranged, grid)
-        self._budget.hold(len(_labels(blocks)) * grid.steps)
+        self._budget.hold(sum(len(block.labels) for block in blocks) * grid.steps)
         vector = extended.over_range(node.name, ranged, blocks, ends, self._times.lookback_ms)
         self._annotate(node, [], vector)
         return vector.nameless()
@@ -252,7 +252,7 @@ class Evaluator:
     def _windowed(self, expr: Expr, grid: Grid, function: Callable[[Window], rates.Result]) -> Vector:
         """`function` over every series' windows; labels as selected."""
         blocks, ends = self._ranged(expr, grid)
-        labels = _labels(blocks)
+        labels = self._fetched.labels(blocks)
         range_expr = bare(expr)
         assert isinstance(range_expr, Range | Subquery)
         self._budget.hold(len(labels) * grid.steps)
@@ -359,7 +359,3 @@ class Evaluator:
 
     def _strings(self, node: Call, grid: Grid) -> tuple[str, ...]:
         return tuple(value for arg in node.args[1:] if isinstance(value := self.evaluate(arg, grid), str))
-
-
-def _labels(blocks: list[Block]) -> list[Labels]:
-    return [labels for block in blocks for labels in block.labels]

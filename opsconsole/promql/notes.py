@@ -34,7 +34,7 @@ class Forced:
     def of(cls, bounds: Values, missing: Values, forced: Mask, times: Millis) -> "Forced":
         """From buckets × steps: what was missing in each bucket, and where that is not mere rounding."""
         found, steps = bounds[forced.any(axis=1)], times[forced.any(axis=0)]
-        first, last = int(steps[0]), int(steps[-1])
+        first, last = int(steps.min()), int(steps.max())
         return cls(float(found.min()), float(found.max()), float(missing[forced].max()), len(steps), first, last)
 
     def joined(self, other: "Forced") -> "Forced":

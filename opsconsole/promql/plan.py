@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from opsconsole.model import Block, Matcher
 from opsconsole.promql.info import info_selector
+from opsconsole.promql.labelsets import Known, LabelSets
 from opsconsole.promql.nodes import At, Call, Expr, Range, Selector, Subquery, children
 
 Matchers = tuple[Matcher, ...]
@@ -99,8 +100,12 @@ def _wanted(expr: Expr, times: Times, start_ms: int, end_ms: int) -> Iterator[Re
 class Fetched:
     """The answers to the requests."""
 
-    def __init__(self, answers: Sequence[tuple[Request, list[Block]]]) -> None:
-        self._answers = answers
+    def __init__(self, answers: Sequence[tuple[Request, list[Block]]], known: Known) -> None:
+        self._answers, self._known = answers, known
+
+    def labels(self, blocks: Sequence[Block]) -> LabelSets:
+        """Those of all series of the blocks, counted through."""
+        return self._known.of(block.labels for block in blocks)
 
     def blocks(self, matchers: Matchers, start_ms: int, end_ms: int) -> list[Block]:
         for request, blocks in self._answers:

@@ -207,7 +207,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         console = _console(
             loaded, db, writer, clock, telemetry, querier, runner, slas, checks, changes, lambda: orders.reload(read)
         )
-        console = replace(console, store=store, metadata=metadata)
+        console = replace(console, reader=store, store=store, metadata=metadata)
         password = await ensure_admin(db, clock) if config.auth.mode == "password" else None
         web = server(create_app(console))
 

@@ -9,7 +9,7 @@ from opsconsole.clock import Clock
 from opsconsole.collectors.runner import Standing
 from opsconsole.dashboards.loading import Dashboard
 from opsconsole.db import Database, GroupWriter
-from opsconsole.model import MetricsStore, Querier
+from opsconsole.model import Labels, Matcher, MetricsReader, MetricsStore, Querier
 from opsconsole.rules.groups import AlertingRule, RecordingRule, RuleGroup
 from opsconsole.settings import Secret
 from opsconsole.slas.state import DagSla
@@ -48,6 +48,19 @@ async def _nothing_promised(now: datetime) -> Sequence[DagSla]:
     return ()
 
 
+class NoSeries:
+    """A `MetricsReader` that knows none."""
+
+    async def labels(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[Labels]:
+        return []
+
+    async def label_names(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+        return []
+
+    async def label_values(self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+        return []
+
+
 @dataclass(frozen=True)
 class Console:
     """`reload` reads the configuration anew and answers what is wrong with it, or nothing and it is in force.
@@ -73,6 +86,7 @@ class Console:
     reload: Callable[[], list[str]] | None = None
     changes: Changes = field(default_factory=Changes)
     standings: Callable[[str], Sequence[Standing]] = _nothing_collects
+    reader: MetricsReader = field(default_factory=NoSeries)
     metadata: Metadata = field(default_factory=Metadata)
     store: MetricsStore | None = None
     """Where samples go that are written to the console."""

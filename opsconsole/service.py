@@ -47,7 +47,7 @@ from opsconsole.tsdb.settings import Settings as StoreSettings
 from opsconsole.tsdb.store import Store
 from opsconsole.web.app import create_app
 from opsconsole.web.changes import Changes
-from opsconsole.web.console import Console, Deployment, SelfCheck
+from opsconsole.web.console import Console, Deployment, GroupStanding, SelfCheck
 from opsconsole.web.selfchecks import EVALUATION, HEARTBEATS, self_checks
 from opsconsole.web.serving import allow_connections, bound, serve, server
 from opsconsole.web.settings import ServerSettings
@@ -193,7 +193,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
                 querier,
                 store.append,
                 keeper.take,
-                keeper.states,
+                keeper.open_in,
                 clock=clock,
                 telemetry=telemetry,
                 external_url=public_url,
@@ -207,7 +207,16 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         console = _console(
             loaded, db, writer, clock, telemetry, querier, runner, slas, checks, changes, lambda: orders.reload(read)
         )
-        console = replace(console, reader=store, store=store, metadata=metadata)
+        by_key = {evaluator.group.key: evaluator for evaluator in evaluators}
+        console = replace(
+            console,
+            store=store,
+            metadata=metadata,
+            reader=store,
+            alerts=keeper.alerts,
+            evaluated=lambda key: GroupStanding(by_key[key].whole, by_key[key].rules),
+            compat=config.storage.metrics.promql_compat,
+        )
         password = await ensure_admin(db, clock) if config.auth.mode == "password" else None
         web = server(create_app(console))
 

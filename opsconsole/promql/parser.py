@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import lru_cache
 
-from opsconsole.model import QueryError
+from opsconsole.model import Matcher, QueryError
 from opsconsole.promql import prometheus2, selectors
 from opsconsole.promql.cursor import Cursor
 from opsconsole.promql.lexer import Kind
@@ -45,6 +45,17 @@ def parse(text: str, compat: int = 3) -> Expr:
         return _Parser(text, compat).whole()
     except RecursionError:
         raise QueryError("the expression is too deeply nested", "bad_data") from None
+
+
+def parse_selector(text: str, compat: int = 3) -> tuple[Matcher, ...]:
+    """The matchers of a series selector that stands alone, as in `match[]`. Raises QueryError of kind `bad_data`."""
+    cursor = Cursor(text, compat)
+    if cursor.token.kind is not Kind.WORD and not cursor.sees("{"):
+        cursor.unexpected("")
+    found = selectors.selector(cursor)
+    if not cursor.ended():
+        cursor.unexpected("")
+    return found.matchers
 
 
 class _Parser:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from opsconsole.model import Millis, Values
-from opsconsole.promql.lexer import place
 from opsconsole.promql.literals import format_general
+from opsconsole.promql.tokens import place
 from opsconsole.promql.vectors import Mask
 
 _MOST = 10

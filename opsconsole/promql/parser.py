@@ -50,10 +50,11 @@ def parse(text: str, compat: int = 3) -> Expr:
 
 def parse_selector(text: str, compat: int = 3) -> tuple[Matcher, ...]:
     """The matchers of a series selector that stands alone, as in `match[]`. Raises QueryError of kind `bad_data`."""
-    cursor = Cursor(text, compat)
+    cursor = Cursor(text)
     if cursor.token.kind is not Kind.WORD and not cursor.sees("{"):
         cursor.unexpected("")
-    found = selectors.selector(cursor)
+    name = cursor.advance() if cursor.token.kind is Kind.WORD else None
+    found = selectors.selector(cursor, name)
     if not cursor.ended():
         cursor.unexpected("")
     return found.matchers

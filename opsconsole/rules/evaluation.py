@@ -56,11 +56,16 @@ class GroupEvaluator:
         external_url: str = "",
         external_labels: Mapping[str, str] = EMPTY,
         succeeds: bool = False,
+        settle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`succeeds`: a process before this one may have recorded, and been killed before it could end what it recorded."""
+        """`succeeds`: a process before this one may have recorded, and been killed before it could end what it recorded.
+
+        `settle` is awaited before a rule that names what a rule before it has just recorded: where recording does not reach
+        queries at once.
+        """
         self.group, self._succeeds = group, succeeds
         self._querier, self._record, self._take, self._open_in = querier, record, take, open_in
-        self._clock, self._telemetry = clock, telemetry
+        self._clock, self._telemetry, self._settle = clock, telemetry, settle
         self._external_url, self._external_labels = external_url, external_labels
         telemetry.rule_group_interval.labels(group.key).set(group.interval.total_seconds())
         self._recorded: dict[int, frozenset[Labels]] = {}
@@ -71,11 +76,16 @@ class GroupEvaluator:
     async def step(self, now: datetime) -> None:
         """Evaluate every rule at `now`."""
         began = self._clock.monotonic()
+        fresh: set[str] = set()
         for index, rule in enumerate(self.group.rules):
+            if self._settle and any(name in rule.expr for name in fresh):
+                await self._settle()
+                fresh.clear()
             rule_began = self._clock.monotonic()
             try:
                 await self._evaluate(index, rule, now)
                 self.failing.pop(index, None)
+                fresh.add(rule.name if isinstance(rule, RecordingRule) else "ALERTS")
             except (QueryError, RuleError) as error:
                 self._failed(index, rule, error)
             self.rules[index] = Evaluated(now, self._clock.monotonic() - rule_began, self.failing.get(index, ""))

@@ -11,8 +11,7 @@ from typing import Literal
 import numpy as np
 
 from opsconsole.model import STALE_NAN_BITS, Block, Millis, Values
-from opsconsole.promql.labelsets import Indices
-from opsconsole.promql.vectors import Mask
+from opsconsole.promql.vectors import Indices, Mask
 
 _FEW = 8
 _CELLS = 1 << 18

@@ -12,9 +12,8 @@ import numpy as np
 
 from opsconsole.model import Block, Labels, Millis, QueryError, Values
 from opsconsole.promql.blocks import stale
-from opsconsole.promql.labelsets import Indices, LabelSets
 from opsconsole.promql.nodes import Range, Selector
-from opsconsole.promql.vectors import Mask, Vector
+from opsconsole.promql.vectors import Indices, Mask, Vector
 
 _ANCHORED = ("changes", "delta", "increase", "rate", "resets")
 _SMOOTHED = ("delta", "increase", "rate")
@@ -171,4 +170,4 @@ def _each(blocks: Sequence[Block]) -> Iterator[tuple[Labels, Millis, Values]]:
 def _vector(labels: list[Labels], values: list[Values], present: list[Mask], steps: int) -> Vector:
     if not labels:
         return Vector.empty(steps)
-    return Vector(LabelSets(labels), np.stack(values), np.stack(present)).compact()
+    return Vector(labels, np.stack(values), np.stack(present)).compact()

@@ -50,7 +50,7 @@ class World:
                 engine,
                 self.store.append,
                 keeper.take,
-                keeper.open_in,
+                keeper.states,
                 clock=self.clock,
                 telemetry=self.told.telemetry,
                 succeeds=True,

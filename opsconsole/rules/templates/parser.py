@@ -1,6 +1,6 @@
 """From words to a tree: pipelines, `if`, `range`, `with`, `define`, `template`, variables."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from opsconsole.rules.templates.functions import NAMES
 from opsconsole.rules.templates.tokens import Action, Kind, TemplateError, Text, Word, split
@@ -84,16 +84,13 @@ Node = Text | Output | Branch | Jump | Call
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`source` is the text that it was made from."""
-
     body: tuple[Node, ...]
     defined: dict[str, tuple[Node, ...]] = field(default_factory=dict)
-    source: str = ""
 
 
 def compile_template(text: str) -> Template:
     """Raises `TemplateError` where the text is not a template, names an unknown function or an undeclared variable."""
-    return replace(_Parser(split(text)).template(), source=text)
+    return _Parser(split(text)).template()
 
 
 class _Parser:

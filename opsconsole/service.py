@@ -10,19 +10,19 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import httpx
 
-from opsconsole import content, promql
+from opsconsole import content, engine
 from opsconsole.airflow.links import Links
 from opsconsole.alerts.keeper import AlertKeeper
 from opsconsole.alerts.routing import longest_wait
 from opsconsole.clock import Clock, SystemClock
 from opsconsole.collectors.base import Target
-from opsconsole.collectors.departed import end_departed
+from opsconsole.collectors.departed import Departed
 from opsconsole.collectors.runner import Runner
 from opsconsole.collectors.self_metrics import SelfMetrics
 from opsconsole.collectors.statsd import StatsdListener
@@ -34,20 +34,17 @@ from opsconsole.failures.watch import FailureWatch
 from opsconsole.heartbeats.watch import HeartbeatWatch
 from opsconsole.history import RunRetention
 from opsconsole.loops import Loops, Step
-from opsconsole.model import ConfigError, MetricsStore, OpsConsoleError
+from opsconsole.model import ConfigError, MetricsStore, OpsConsoleError, Querier, QueryError
 from opsconsole.notify.courier import Courier
 from opsconsole.notify.settings import integrations
-from opsconsole.promql.engine import Engine
 from opsconsole.rules.evaluation import GroupEvaluator
 from opsconsole.rules.groups import AlertingRule
 from opsconsole.slas.watch import SlaWatch
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.metadata import Metadata
-from opsconsole.tsdb.settings import Settings as StoreSettings
-from opsconsole.tsdb.store import Store
 from opsconsole.web.app import create_app
 from opsconsole.web.changes import Changes
-from opsconsole.web.console import Console, Deployment, SelfCheck
+from opsconsole.web.console import Console, Deployment, GroupStanding, SelfCheck
 from opsconsole.web.selfchecks import EVALUATION, HEARTBEATS, self_checks
 from opsconsole.web.serving import allow_connections, bound, serve, server
 from opsconsole.web.settings import ServerSettings
@@ -155,11 +152,8 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         stack.push_async_callback(db.close)
         await migrate(db)
         writer = GroupWriter(db)
-        store = Store(db, clock, telemetry, StoreSettings(retention=config.storage.retention.metrics))
-        await store.open()
-        stack.push_async_callback(store.close)
-        metadata = Metadata()
-        querier = Engine(store, clock, _promql(config))
+        metrics = await engine.opened(stack, loaded, db, clock, telemetry)
+        store, querier, metadata = metrics.store, metrics.querier, Metadata()
 
         # notify, and alert
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=15))
@@ -173,7 +167,9 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         await keeper.forget_scopes(_scopes(loaded))
 
         # collect
-        await end_departed(querier, store.append, names, clock.now())
+        departed = Departed(querier, store.append, names)
+        with suppress(QueryError):  # told, and tried again, by its loop
+            await departed.step(clock.now())
         runner = Runner([Target(deployment, db, clock) for deployment in config.deployments], store.append, clock)
         stack.push_async_callback(runner.close)
         statsd = StatsdListener(
@@ -190,14 +186,15 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         evaluators = [
             GroupEvaluator(
                 group,
-                querier,
+                metrics.judging,
                 store.append,
                 keeper.take,
-                keeper.states,
+                keeper.open_in,
                 clock=clock,
                 telemetry=telemetry,
                 external_url=public_url,
                 succeeds=True,
+                settle=metrics.settle,
             )
             for group in loaded.rule_groups
         ]
@@ -207,13 +204,23 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         console = _console(
             loaded, db, writer, clock, telemetry, querier, runner, slas, checks, changes, lambda: orders.reload(read)
         )
-        console = replace(console, store=store, metadata=metadata)
+        by_key = {evaluator.group.key: evaluator for evaluator in evaluators}
+        console = replace(
+            console,
+            store=store,
+            metadata=metadata,
+            reader=metrics.reader,
+            alerts=keeper.alerts,
+            evaluated=lambda key: GroupStanding(by_key[key].whole, by_key[key].rules),
+            compat=config.storage.metrics.promql_compat,
+        )
         password = await ensure_admin(db, clock) if config.auth.mode == "password" else None
         web = server(create_app(console))
 
         steps: list[tuple[str, timedelta, Step]] = [
             ("store/flush", SECOND / 2, store.flush),
             ("store/maintain", MINUTE, store.maintain),
+            ("departed", MINUTE, departed.step),
             ("statsd", SECOND, statsd.step),
             ("self", 15 * SECOND, _recording(own, store)),
             *((f"rules/{evaluator.group.key}", evaluator.group.interval, evaluator.step) for evaluator in evaluators),
@@ -230,7 +237,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         stack.push_async_callback(statsd.close)
         async with asyncio.TaskGroup() as tasks:
             loops_running = [tasks.create_task(loops.every(interval, step, name=name)) for name, interval, step in steps]
-            loops_running.append(tasks.create_task(runner.run(loops)))
+            loops_running += [tasks.create_task(running) for running in (runner.run(loops), *metrics.loops(loops))]
             writing = tasks.create_task(loops.consume(writer.queue, writer.commit, name="writer"))
             serving = tasks.create_task(serve(web, listener))
             _greet(config, password, say)
@@ -293,10 +300,6 @@ def _forgetting(db: Database, keeper: AlertKeeper, retention: Retention) -> Step
     return step
 
 
-def _promql(config: Config) -> promql.Settings:
-    return promql.Settings(compat=config.storage.metrics.promql_compat, subquery_step=config.rules.evaluation_interval)
-
-
 def _scopes(loaded: Loaded) -> set[str]:
     """Every scope that can still give a verdict under this configuration."""
     rules = {rule.scope for group in loaded.rule_groups for rule in group.rules if isinstance(rule, AlertingRule)}
@@ -330,7 +333,7 @@ def _console(
     writer: GroupWriter,
     clock: Clock,
     telemetry: Telemetry,
-    querier: Engine,
+    querier: Querier,
     runner: Runner,
     slas: SlaWatch,
     checks: tuple[SelfCheck, ...],

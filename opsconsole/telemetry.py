@@ -44,6 +44,25 @@ class Telemetry:
         self.store_write_failures = self._counter(
             "opsconsole_store_write_failures_total", "Writes of the metrics store that the database refused."
         )
+        self.cluster_sent = self._counter("opsconsole_cluster_sent_samples_total", "Samples that the cluster took.")
+        self.cluster_dropped = self._counter(
+            "opsconsole_cluster_dropped_samples_total",
+            "Samples given up; refused: by the cluster; repeated: refused, and it may have them; queue_full: to make room.",
+            "reason",
+        )
+        self.cluster_failures = self._counter(
+            "opsconsole_cluster_send_failures_total", "Requests to write to the cluster that failed and are tried again."
+        )
+        self.cluster_queue_samples = self._gauge(
+            "opsconsole_cluster_queue_samples", "Samples on disk that the cluster has not taken yet."
+        )
+        self.cluster_queue_bytes = self._gauge(
+            "opsconsole_cluster_queue_bytes", "Bytes on disk of samples that the cluster has not taken yet."
+        )
+        self.cluster_queue_oldest = self._gauge(
+            "opsconsole_cluster_queue_oldest_timestamp_seconds",
+            "When the oldest samples that the cluster has not taken were written down; 0 where none wait.",
+        )
         self.statsd_datagrams = self._counter("opsconsole_statsd_datagrams_total", "StatsD datagrams received.", "listen")
         self.statsd_lines = self._counter("opsconsole_statsd_lines_total", "StatsD lines received.", "listen")
         self.statsd_malformed = self._counter(

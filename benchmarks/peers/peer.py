@@ -65,6 +65,11 @@ class Peer:
         result: list[Any] = answer["data"]["result"]
         return result
 
+    def metrics(self, name: str) -> list[float]:
+        """Every series of one of its own metrics."""
+        lines = self.client.get("/metrics").raise_for_status().text.splitlines()
+        return [float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((name + "{", name + " "))]
+
     def reload(self) -> None:
         self.client.post("/-/reload").raise_for_status()
 

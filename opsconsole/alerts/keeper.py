@@ -67,9 +67,12 @@ class AlertKeeper:
         """Every pending and firing alert now, in no order."""
         return [held.alert for held in self._open.values()]
 
-    def states(self, scope: str) -> dict[Labels, AlertState]:
+    def open_in(self, scope: str) -> dict[Labels, Alert]:
         """The pending and firing alerts of one scope."""
-        return {labels: held.alert.state for labels, held in self._scopes.get(scope, {}).items()}
+        return {labels: held.alert for labels, held in self._scopes.get(scope, {}).items()}
+
+    def states(self, scope: str) -> dict[Labels, AlertState]:
+        return {labels: alert.state for labels, alert in self.open_in(scope).items()}
 
     def muted_by(self, labels: Labels) -> Labels | None:
         """The firing alert that inhibits one with these labels, if one does."""

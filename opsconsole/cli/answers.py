@@ -1,11 +1,9 @@
 """A query's answer as a table for people, or as Prometheus' API writes it."""
 
-import json
 import sys
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +11,7 @@ from rich.text import Text
 
 from opsconsole.clock import from_millis, millis
 from opsconsole.model import Labels, QueryResult
-from opsconsole.promql.literals import format_value
+from opsconsole.web.api.prometheus_json import envelope, number, query_data
 
 MOST_LINES = 2000
 """Lines of a table; `--json` has no limit."""
@@ -25,11 +23,11 @@ def told(result: QueryResult, now: datetime, *, as_json: bool) -> None:
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if as_json:
-        print(json.dumps(_in_the_apis_form(result, now), ensure_ascii=False))
+        print("".join(envelope(query_data(result, millis(now)), result.warnings)))
     elif result.kind == "string":
         print(result.text)
     elif result.kind == "scalar":
-        print(format_value(result.points[0].value))
+        print(number(result.points[0].value))
     else:
         _print_table(result)
 
@@ -54,11 +52,11 @@ def _print_table(result: QueryResult) -> None:
 
 def _lines(result: QueryResult) -> Iterator[tuple[str, ...]]:
     for point in result.points:
-        yield named(point.labels), format_value(point.value)
+        yield named(point.labels), number(point.value)
     for row in result.rows:
         name = named(row.labels)
         for at, value in zip(row.timestamps.tolist(), row.values.tolist(), strict=True):
-            yield name, f"{from_millis(at):%Y-%m-%d %H:%M:%S}Z", format_value(value)
+            yield name, f"{from_millis(at):%Y-%m-%d %H:%M:%S}Z", number(value)
 
 
 def named(labels: Labels) -> str:
@@ -69,28 +67,3 @@ def named(labels: Labels) -> str:
 
 def visible(text: str) -> str:
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
-
-
-def _in_the_apis_form(result: QueryResult, now: datetime) -> dict[str, Any]:
-    answer: dict[str, Any] = {"status": "success", "data": {"resultType": result.kind, "result": _data(result, now)}}
-    return answer | ({"warnings": list(result.warnings)} if result.warnings else {})
-
-
-def _data(result: QueryResult, now: datetime) -> list[Any]:
-    match result.kind:
-        case "string":
-            return [_seconds(millis(now)), result.text]
-        case "scalar":
-            return _pair(result.points[0].at_ms, result.points[0].value)
-        case "vector":
-            return [{"metric": dict(point.labels), "value": _pair(point.at_ms, point.value)} for point in result.points]
-    pairs = ((row, zip(row.timestamps.tolist(), row.values.tolist(), strict=True)) for row in result.rows)
-    return [{"metric": dict(row.labels), "values": [_pair(at, value) for at, value in points]} for row, points in pairs]
-
-
-def _pair(at_ms: int, value: float) -> list[Any]:
-    return [_seconds(at_ms), format_value(value)]
-
-
-def _seconds(at_ms: int) -> float:
-    return at_ms / 1000 if at_ms % 1000 else at_ms // 1000

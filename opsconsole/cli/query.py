@@ -1,20 +1,17 @@
 """`opsconsole query`: one question to the metrics that the configured console keeps."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from opsconsole import promql
+from opsconsole import engine
 from opsconsole.cli.answers import visible
 from opsconsole.clock import Clock
 from opsconsole.config import Loaded
 from opsconsole.db import Database
 from opsconsole.db.migrate import expect_newest
 from opsconsole.model import OpsConsoleError, Querier, QueryError, QueryResult
-from opsconsole.telemetry import Telemetry
-from opsconsole.tsdb.settings import Settings as StoreSettings
-from opsconsole.tsdb.store import Store
 from opsconsole.web import moments
 
 
@@ -47,13 +44,11 @@ async def reading(loaded: Loaded, clock: Clock) -> AsyncIterator[Querier]:
 
     Raises OpsConsoleError where there is no database, or one of another schema.
     """
-    metrics, db = loaded.config.storage, Database(loaded.database_url)
+    db = Database(loaded.database_url)
     try:
         await expect_newest(db)
-        store = Store(db, clock, Telemetry(), StoreSettings(retention=metrics.retention.metrics))
-        await store.open(read_only=True)
-        step = loaded.config.rules.evaluation_interval
-        yield promql.Engine(store, clock, promql.Settings(compat=metrics.metrics.promql_compat, subquery_step=step))
+        async with AsyncExitStack() as stack:
+            yield await engine.reading(stack, loaded, db, clock)
     finally:
         await db.close()
 

@@ -7,6 +7,19 @@ from datetime import datetime
 from opsconsole.model import STALE, Querier, Sample
 
 
+class Departed:
+    """`step` until it once succeeds: a cluster may not answer yet while the console starts."""
+
+    def __init__(self, querier: Querier, record: Callable[[Iterable[Sample]], object], watched: Collection[str]) -> None:
+        self._querier, self._record, self._watched, self._done = querier, record, watched, False
+
+    async def step(self, now: datetime) -> None:
+        """Raises QueryError."""
+        if not self._done:
+            await end_departed(self._querier, self._record, self._watched, now)
+            self._done = True
+
+
 async def end_departed(
     querier: Querier, record: Callable[[Iterable[Sample]], object], watched: Collection[str], now: datetime
 ) -> None:

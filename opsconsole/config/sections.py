@@ -3,7 +3,10 @@
 from datetime import timedelta
 from typing import Literal
 
+from pydantic import model_validator
+
 from opsconsole.alerts.settings import Alerting as AlertingSettings
+from opsconsole.cluster.settings import Settings as ClusterSettings
 from opsconsole.collectors.settings import Deployment
 from opsconsole.collectors.statsd_settings import StatsdSettings
 from opsconsole.dashboards.settings import DashboardSettings
@@ -21,9 +24,22 @@ class Retention(Settings):
     alerts: Duration = timedelta(days=365)
 
 
-class MetricsEngine(Settings):
-    engine: Literal["embedded"] = "embedded"
+class MetricsEngine(ClusterSettings):
+    """`prometheus` is a Prometheus-compatible cluster, which the other keys say how to reach; it has a PromQL of its own."""
+
+    engine: Literal["embedded", "prometheus"] = "embedded"
     promql_compat: Literal[2, 3] = 3
+
+    @model_validator(mode="after")
+    def _one_engine(self) -> "MetricsEngine":
+        given = self.model_fields_set - {"engine", "promql_compat"}
+        if self.engine == "embedded" and given:
+            raise ValueError(f"{min(given)} goes with engine: prometheus")
+        if self.engine == "prometheus" and self.query_url is None:
+            raise ValueError("engine: prometheus needs query_url, such as http://127.0.0.1:9090")
+        if self.engine == "prometheus" and "promql_compat" in self.model_fields_set:
+            raise ValueError("promql_compat goes with engine: embedded; a cluster has its own PromQL")
+        return self
 
 
 class Storage(Settings):

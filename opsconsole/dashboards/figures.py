@@ -76,13 +76,18 @@ def figure(panel: Panel, results: Sequence[QueryResult], span: Window) -> dict[s
         for query, result in zip(panel.queries, results, strict=True)
         for row in _rows(result, span)
     ]
+    return drawn(panel, named, span, _MOST_NAMED)
+
+
+def drawn(panel: Panel, named: Sequence[tuple[str, Row]], span: Window, most_named: int) -> dict[str, Any]:
+    """The same of rows that have their names already; more than `most_named` of them stand without a legend."""
     shown = named[:MOST_SERIES]
     traces = [_trace(panel, name, row, index, span.step) for index, (name, row) in enumerate(shown)]
     note = f"{MOST_SERIES} of {len(named)} series shown" if len(named) > MOST_SERIES else ""
     if not shown:
         note = "no data in this range"
     limits = None if panel.show == "bar" else _limits([row for _, row in shown], panel.thresholds)
-    names = [name for name, _ in shown] if 1 < len(shown) <= _MOST_NAMED else []
+    names = [name for name, _ in shown] if 1 < len(shown) <= most_named else []
     keys = [_key(name, index) for index, name in enumerate(names)]
     return {"data": traces, "layout": _layout(panel, span, limits, len(shown)), "legend": names, "keys": keys, "note": note}
 

@@ -60,11 +60,12 @@ async def hold(session: Session, epoch: int) -> None:
         raise SupersededError("another console has opened this database's queue of samples")
 
 
-async def standing(session: Session) -> Standing:
+async def standing(session: Session, row_id: int) -> Standing:
+    """Of what follows `row_id`."""
     table = remote_queue.c
     asked = sa.select(
         sa.func.max(table.id), sa.func.count(), sa.func.sum(table.samples), sa.func.sum(table.size), sa.func.min(table.at_ms)
-    )
+    ).where(table.id > row_id)
     return Standing(*(int(number or 0) for number in (await session.execute(asked)).one()))
 
 

@@ -1,43 +1,78 @@
 """Label sets, as Prometheus and Alertmanager understand them."""
 
 from collections.abc import Iterator, Mapping
+from typing import Self, TypeVar, overload
 
 _FNV_OFFSET = 14695981039346656037
 _FNV_PRIME = 1099511628211
 _SEPARATOR = b"\xff"
 
+T = TypeVar("T")
+
 
 class Labels(Mapping[str, str]):
-    """An immutable, hashable set of labels, sorted by name; a label with an empty value is the same as no label."""
+    """An immutable, hashable set of labels, sorted by name; a label with an empty value is the same as no label.
 
-    __slots__ = ("_dict", "_hash", "_pairs")
+    There are as many of these as series: they hold their pairs and no table, which a few labels do not need.
+    """
+
+    __slots__ = ("_hash", "_pairs")
 
     def __init__(self, labels: Mapping[str, str] | None = None, /, **more: str) -> None:
         merged = {**(labels or {}), **more}
-        self._pairs = tuple(sorted((name, value) for name, value in merged.items() if value != ""))
-        self._dict = dict(self._pairs)
-        self._hash = hash(self._pairs)
+        self._pairs = tuple(sorted([pair for pair in merged.items() if pair[1] != ""]))
+        self._hash: int | None = None
+
+    @classmethod
+    def of_pairs(cls, pairs: tuple[tuple[str, str], ...]) -> Self:
+        """Of pairs that are sorted by name already, each name once and no value empty."""
+        made = cls.__new__(cls)
+        made._pairs, made._hash = pairs, None
+        return made
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         return self._pairs
 
     def __getitem__(self, name: str) -> str:
-        return self._dict[name]
+        for known, value in self._pairs:
+            if known == name:
+                return value
+        raise KeyError(name)
+
+    @overload
+    def get(self, name: str, default: None = None, /) -> str | None: ...
+
+    @overload
+    def get(self, name: str, default: str, /) -> str: ...
+
+    @overload
+    def get(self, name: str, default: T, /) -> str | T: ...
+
+    def get(self, name: str, default: object = None, /) -> object:
+        for known, value in self._pairs:
+            if known == name:
+                return value
+        return default
+
+    def __contains__(self, name: object) -> bool:
+        return any(known == name for known, _ in self._pairs)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._dict)
+        return iter([name for name, _ in self._pairs])
 
     def __len__(self) -> int:
         return len(self._pairs)
 
     def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(self._pairs)
         return self._hash
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Labels):
             return self._pairs == other._pairs
-        return NotImplemented if not isinstance(other, Mapping) else self._dict == dict(other)
+        return NotImplemented if not isinstance(other, Mapping) else dict(self._pairs) == dict(other)
 
     def __lt__(self, other: "Labels") -> bool:
         return self._pairs < other._pairs
@@ -47,13 +82,13 @@ class Labels(Mapping[str, str]):
 
     def merged(self, more: Mapping[str, str]) -> "Labels":
         """These labels with `more` laid over them."""
-        return Labels({**self._dict, **more})
+        return Labels({**dict(self._pairs), **more})
 
     def without(self, *names: str) -> "Labels":
-        return Labels({name: value for name, value in self._pairs if name not in names})
+        return Labels.of_pairs(tuple([pair for pair in self._pairs if pair[0] not in names]))
 
     def only(self, *names: str) -> "Labels":
-        return Labels({name: value for name, value in self._pairs if name in names})
+        return Labels.of_pairs(tuple([pair for pair in self._pairs if pair[0] in names]))
 
     def fingerprint(self) -> str:
         """Alertmanager's identity of a label set: FNV-1a 64 over name, 0xff, value, 0xff in order of name, as 16 hex digits.

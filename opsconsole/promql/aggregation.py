@@ -1,43 +1,51 @@
-"""Aggregation operators: series in groups, each group reduced at every step."""
+"""Aggregation operators: series in groups, groups of like size reduced side by side at every step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from opsconsole.model import Labels, QueryError, Values
 from opsconsole.promql import limits
+from opsconsole.promql.budget import Budget
 from opsconsole.promql.heap import winners
+from opsconsole.promql.labelsets import Groups, Indices, LabelSets
 from opsconsole.promql.literals import format_value
 from opsconsole.promql.nodes import Aggregate, start_of
 from opsconsole.promql.notes import Notes
 from opsconsole.promql.selectors import is_label_name
 from opsconsole.promql.statistics import quantile_of_sorted, sorted_nan_first
-from opsconsole.promql.vectors import Indices, Mask, Vector, grouped
+from opsconsole.promql.vectors import Mask, Vector
 
 _LARGEST_COUNT = 2.0**63
 _SUSPECT = 1e3
 _MANY = 200
+_CELLS = 1 << 17
+"""Elements that are reduced at a time: they stay within the processor's caches, and a query can be ended in between."""
 _Reduction = Callable[[Values, Mask], Values]
 
 
-def aggregate(node: Aggregate, vector: Vector, param: Values | str | None, compat: int, notes: Notes) -> Vector:
+def aggregate(node: Aggregate, vector: Vector, param: Values | str | None, compat: int, notes: Notes, budget: Budget) -> Vector:
     if isinstance(param, np.ndarray) and compat > 2 and not _sensible(node, param, notes):
         return Vector.empty(vector.values.shape[1])
-    groups = _groups(node, vector)
-    if node.op == "limitk":
-        return limits.limitk(vector, list(groups.values()), np.asarray(param, dtype=float))
     if node.op == "limit_ratio":
         return limits.limit_ratio(vector, np.asarray(param, dtype=float))
-    if node.op == "count_values":
-        return _count_values(vector, groups, str(param))
     if node.op in ("topk", "bottomk"):
-        return _extremes(vector, list(groups.values()), np.asarray(param, dtype=float), compat, largest=node.op == "topk")
-    if not groups:
-        return Vector.empty(vector.values.shape[1])
-    reduction = _reduction(node.op, param, compat)
-    values = np.stack([reduction(vector.values[rows], vector.present[rows]) for rows in groups.values()])
-    present = np.stack([vector.present[rows].any(axis=0) for rows in groups.values()])
-    return Vector(list(groups), values, present)
+        return _extremes(node, vector, np.asarray(param, dtype=float), compat, budget)
+    groups = vector.labels.grouped(node.grouping, by=not node.without)
+    if node.op == "limitk":
+        return limits.limitk(vector, [rows.tolist() for _, rows in groups.rows()], np.asarray(param, dtype=float))
+    if node.op == "count_values":
+        return _count_values(vector, groups, str(param), budget)
+    steps = vector.values.shape[1]
+    budget.hold(len(groups) * steps)
+    values, present = np.empty((len(groups), steps)), np.empty((len(groups), steps), dtype=bool)
+    for numbers, members, columns in _pieces(groups, steps, budget):
+        given, here = _side_by_side(vector, members, columns)
+        reduce = _reduction(node.op, param if param is None or isinstance(param, str) else param[columns], compat)
+        shape = (len(numbers), -1)
+        values[numbers, columns] = reduce(given, here).reshape(shape)
+        present[numbers, columns] = here.any(axis=0).reshape(shape)
+    return Vector(groups.labels, values, present)
 
 
 def _sensible(node: Aggregate, param: Values, notes: Notes) -> bool:
@@ -56,18 +64,30 @@ def _sensible(node: Aggregate, param: Values, notes: Notes) -> bool:
     return True
 
 
-def _groups(node: Aggregate, vector: Vector) -> dict[Labels, list[int]]:
-    if not node.grouping and not node.without:
-        return {Labels(): list(range(len(vector)))} if len(vector) else {}
-    names = node.grouping
-    if node.without:
-        return grouped(labels.without("__name__", *names) for labels in vector.labels)
-    return grouped(labels.only(*names) for labels in vector.labels)
+def _pieces(groups: Groups, steps: int, budget: Budget) -> Iterator[tuple[Indices, Indices, slice]]:
+    """Groups' numbers, their members' places (member × group) and the steps, so that each piece has some _CELLS elements."""
+    for numbers, members in groups.by_size:
+        most = len(members)
+        wide = max(1, min(steps, _CELLS // most))
+        many = max(1, _CELLS // (most * wide))
+        for at in range(0, len(numbers), many):
+            for step in range(0, steps, wide):
+                yield numbers[at : at + many], members[:, at : at + many], slice(step, step + wide)
+                budget.check()
+
+
+def _side_by_side(vector: Vector, members: Indices, columns: slice) -> tuple[Values, Mask]:
+    """The groups' elements: one row for each member, for each group its steps one after the other."""
+    values, present = vector.values[members, columns], vector.present[members, columns]
+    if (members < 0).any():
+        present &= (members >= 0)[:, :, None]
+    return values.reshape(len(members), -1), present.reshape(len(members), -1)
 
 
 def _reduction(op: str, param: Values | str | None, compat: int) -> _Reduction:
     if op == "quantile":
-        return lambda values, present: _quantile(values, present, np.asarray(param, dtype=float))
+        each = np.asarray(param, dtype=float)
+        return lambda values, present: _quantile(values, present, np.resize(each, values.shape[1]))
     return _PROMETHEUS_2.get(op, _REDUCTIONS[op]) if compat == 2 else _REDUCTIONS[op]
 
 
@@ -75,14 +95,20 @@ def _sum(values: Values, present: Mask) -> Values:
     """Compensated where terms cancel out (Neumaier, 1974)."""
     terms = np.where(present, values, 0.0)
     plain: Values = terms.sum(axis=0)
-    if (np.isfinite(plain) & (np.abs(terms).sum(axis=0) > _SUSPECT * np.abs(plain))).any():
-        total, lost = np.zeros_like(plain), np.zeros_like(plain)
-        for term in terms:
-            summed = total + term
-            lost += np.where(np.abs(total) >= np.abs(term), (total - summed) + term, (term - summed) + total)
-            total = summed
-        return np.where(np.isfinite(plain), total + lost, plain)
+    np.abs(terms, out=terms)
+    suspects = np.flatnonzero(np.isfinite(plain) & (terms.sum(axis=0) > _SUSPECT * np.abs(plain)))
+    if len(suspects):
+        plain[suspects] = _compensated(np.where(present[:, suspects], values[:, suspects], 0.0))
     return plain
+
+
+def _compensated(terms: Values) -> Values:
+    total, lost = np.zeros(terms.shape[1]), np.zeros(terms.shape[1])
+    for term in terms:
+        summed = total + term
+        lost += np.where(np.abs(total) >= np.abs(term), (total - summed) + term, (term - summed) + total)
+        total = summed
+    return total + lost
 
 
 def _average(values: Values, present: Mask) -> Values:
@@ -137,59 +163,72 @@ _PROMETHEUS_2: dict[str, _Reduction] = {
 }
 
 
-def _count_values(vector: Vector, groups: dict[Labels, list[int]], label: str) -> Vector:
+def _count_values(vector: Vector, groups: Groups, label: str, budget: Budget) -> Vector:
     if not is_label_name(label):
         raise QueryError(f'invalid label name "{label}"')
-    counts: dict[Labels, Values] = {}
-    for labels, rows in groups.items():
-        for row in rows:
-            for value in np.unique(vector.values[row][vector.present[row]]):
-                same = vector.values[row] == value if value == value else np.isnan(vector.values[row])
-                named = labels.merged({label: format_value(float(value))})
-                counts[named] = counts.get(named, np.zeros(vector.values.shape[1])) + (same & vector.present[row])
-    if not counts:
-        return Vector.empty(vector.values.shape[1])
-    values = np.stack(list(counts.values()))
-    return Vector(list(counts), values, values > 0)
+    steps = vector.values.shape[1]
+    rows, columns = np.nonzero(vector.present)
+    if not len(rows):
+        return Vector.empty(steps)
+    distinct, places = np.unique(vector.values[rows, columns], return_inverse=True)
+    texts = [format_value(float(value)) for value in distinct]
+    pairs, which = np.unique(groups.codes[rows] * len(distinct) + places, return_inverse=True)
+    numbers: dict[Labels, int] = {}
+    named = [groups.labels[pair // len(texts)].merged({label: texts[pair % len(texts)]}) for pair in pairs.tolist()]
+    place = np.array([numbers.setdefault(labels, len(numbers)) for labels in named], dtype=np.intp)
+    budget.hold(len(numbers) * steps)
+    counts = np.bincount(place[which] * steps + columns, minlength=len(numbers) * steps).reshape(-1, steps).astype(float)
+    return Vector(LabelSets(numbers), counts, counts > 0)
 
 
-def _extremes(vector: Vector, groups: list[list[int]], counts: Values, compat: int, *, largest: bool) -> Vector:
-    """The k elements of each group that win at each step, best first; NaN loses to every number."""
+def _extremes(node: Aggregate, vector: Vector, counts: Values, compat: int, budget: Budget) -> Vector:
+    """The k elements of each group that win at each step, best first at an instant; NaN loses to every number."""
     if (wrong := ~(np.abs(counts) < _LARGEST_COUNT)).any():
         raise QueryError(f"Scalar value {format_value(float(counts[wrong][0]))} overflows int64")
+    largest, steps = node.op == "topk", len(counts)
+    vector = vector.take(np.argsort(vector.labels.ranks(), kind="stable"))
+    groups = vector.labels.grouped(node.grouping, by=not node.without)
+    budget.hold(len(vector) * steps)
     kept = np.zeros(vector.present.shape, dtype=bool)
-    ordered: list[int] = []
-    for rows in groups:
-        rows = sorted(rows, key=lambda row: vector.labels[row].pairs)
-        values, present = vector.values[rows], vector.present[rows]
-        order = _ranked(values, present, largest=largest)
-        ranks = np.empty_like(order)
-        np.put_along_axis(ranks, order, np.arange(len(rows))[:, None], axis=0)
-        won = present & (ranks < np.trunc(counts))
-        _settle_ties(won, values, present, counts, compat, largest=largest)
-        kept[rows] = won
-        ordered += [rows[at] for at in order[:, 0]]
-    return Vector(vector.labels, vector.values, kept).take(ordered).compact()
+    for _, members, columns in _pieces(groups, steps, budget):
+        values, present = _side_by_side(vector, members, columns)
+        wanted = np.resize(np.clip(np.trunc(counts[columns]), 0, len(members)).astype(np.intp), values.shape[1])
+        real = members >= 0
+        narrow = np.repeat(real.sum(axis=0) <= _MANY, values.shape[1] // members.shape[1])
+        won = _winning(values, present, wanted, narrow, compat, largest=largest)
+        kept[members[real], columns] = won.reshape(*members.shape, -1)[real]
+    if steps == 1:
+        vector, kept = _best_first(vector, kept, groups, largest=largest)
+    return Vector(vector.labels, vector.values, kept).compact()
 
 
-def _ranked(values: Values, present: Mask, *, largest: bool) -> Indices:
-    """For each step the rows from best to worst, those without an element last."""
-    tier = np.where(present, np.isnan(values).astype(int), 2)
+def _winning(values: Values, present: Mask, wanted: Indices, narrow: Mask, compat: int, *, largest: bool) -> Mask:
+    """Which of each column's elements are among the `wanted` best; of equals those that Prometheus keeps, where the group is
+    `narrow`, and else the first by their labels."""
+    keys = np.where(present, -values if largest else values, np.nan).T
+    missing = np.isnan(keys)
+    most = int(wanted.max(initial=0))
+    if not most:
+        return np.zeros(values.shape, dtype=bool)
+    best = np.sort(np.partition(keys, most - 1, axis=1)[:, :most], axis=1) if most < keys.shape[1] else np.sort(keys, axis=1)
+    edge = np.where(wanted > 0, np.take_along_axis(best, np.maximum(wanted - 1, 0)[:, None], axis=1)[:, 0], -np.inf)[:, None]
+    won = np.where(np.isnan(edge), ~missing, keys < edge) & (wanted > 0)[:, None]
+    equal = np.where(np.isnan(edge), missing & present.T, keys == edge) & (wanted > 0)[:, None]
+    room = wanted - won.sum(axis=1)
+    ties = (equal.sum(axis=1) > room) | (np.isnan(edge)[:, 0] & equal.any(axis=1))
+    won |= equal if not ties.any() else equal & (np.cumsum(equal, axis=1) <= room[:, None])
+    for column in np.flatnonzero(ties & narrow).tolist():
+        here = np.flatnonzero(present[:, column])
+        chosen = winners(values[here, column].tolist(), int(wanted[column]), largest=largest, compat=compat)
+        won[column] = False
+        won[column, here[chosen]] = True
+    return won.T
+
+
+def _best_first(vector: Vector, kept: Mask, groups: Groups, *, largest: bool) -> tuple[Vector, Mask]:
+    """The winners of an instant, group by group from best to worst, NaN last."""
+    rows = np.flatnonzero(kept[:, 0])
+    values = vector.values[rows, 0]
     keys = np.where(np.isnan(values), 0.0, -values if largest else values)
-    order: Indices = np.lexsort((keys, tier), axis=0)
-    return order
-
-
-def _settle_ties(won: Mask, values: Values, present: Mask, counts: Values, compat: int, *, largest: bool) -> None:
-    """Where the last to win equals the first to lose, keep the one that Prometheus keeps (in wide groups the first by labels)."""
-    if len(won) > _MANY:
-        return
-    lost = present & ~won
-    for step in np.flatnonzero(won.any(axis=0) & lost.any(axis=0)):
-        inside, outside = values[won[:, step], step], values[lost[:, step], step]
-        edge = (np.fmin if largest else np.fmax).reduce(inside)
-        if np.isnan(inside).any() or (outside == edge).any():
-            here = np.flatnonzero(present[:, step])
-            chosen = winners(values[here, step].tolist(), int(counts[step]), largest=largest, compat=compat)
-            won[:, step] = False
-            won[here[chosen], step] = True
+    rows = rows[np.lexsort((keys, np.isnan(values), groups.codes[rows]))]
+    return vector.take(rows), kept[rows]

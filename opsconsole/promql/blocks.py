@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 
 from opsconsole.model import STALE_NAN_BITS, Block, Millis, Values
-from opsconsole.promql.vectors import Indices, Mask
+from opsconsole.promql.labelsets import Indices
+from opsconsole.promql.vectors import Mask
 
 _FEW = 8
 _CELLS = 1 << 18

@@ -9,8 +9,8 @@ from typing import NoReturn
 
 from opsconsole.model import QueryError
 from opsconsole.promql.cursor import LONGEST_SECONDS, Cursor
-from opsconsole.promql.lexer import Kind
 from opsconsole.promql.nodes import Aggregate, Binary, Call, Expr, Number, Paren, Range, Selector, Subquery, Unary
+from opsconsole.promql.tokens import Kind
 
 _POWERS = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
 _EXPECTED = "number, duration, step(), or range()"
@@ -69,7 +69,7 @@ def _term(cursor: Cursor, context: str) -> Expr:
         return Paren(inside, token.position)
     if token.kind is Kind.WORD and (name := token.text.lower()) in ("step", "range", "min_of", "max_of"):
         cursor.advance()
-        cursor.expect("(", context)
+        cursor.expect("(", context, _EXPECTED)
         args = () if name in ("step", "range") else _pair(cursor, context)
         cursor.expect(")", context)
         return Call(name, args, token.position)

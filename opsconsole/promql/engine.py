@@ -12,11 +12,11 @@ from opsconsole.model import Block, Labels, Point, QueryError, QueryResult, Row,
 from opsconsole.promql.budget import Budget
 from opsconsole.promql.durations import resolved
 from opsconsole.promql.evaluator import Evaluator, Value
+from opsconsole.promql.labelsets import Known
 from opsconsole.promql.nodes import Expr, Range, Subquery, ValueType, bare
 from opsconsole.promql.notes import Notes
 from opsconsole.promql.parser import parse
 from opsconsole.promql.plan import Fetched, Request, Times, requests
-from opsconsole.promql.prometheus2.evaluator import Evaluator2, refuse_wrapped
 from opsconsole.promql.settings import Settings
 from opsconsole.promql.types import type_of
 from opsconsole.promql.vectors import Grid, Vector
@@ -32,6 +32,7 @@ class Engine:
 
     def __init__(self, source: SeriesSource, clock: Clock, settings: Settings | None = None) -> None:
         self._source, self._clock, self._settings = source, clock, settings or Settings()
+        self._known = Known()
 
     async def instant(self, expr: str, at: datetime) -> QueryResult:
         tree, at_ms = self._parsed(expr), millis(at)
@@ -66,8 +67,7 @@ class Engine:
         )
         budget = Budget(self._clock, settings.max_samples, settings.timeout.total_seconds())
         answers = await self._fetch(requests(tree, times), budget)
-        kind = Evaluator2 if settings.compat == 2 else Evaluator
-        evaluator = kind(Fetched(answers), times, budget, notes, settings.compat)
+        evaluator = Evaluator(Fetched(answers, self._known), times, budget, notes, settings.compat)
         work = sum(len(block.labels) for _, blocks in answers for block in blocks) * grid.steps + budget.loaded
         if work <= _QUICK:
             return _computed(evaluator, tree, grid, shape)
@@ -103,8 +103,6 @@ def _instant_result(evaluator: Evaluator, tree: Expr, grid: Grid) -> QueryResult
     at_ms, inner = int(grid.times[0]), bare(tree)
     if isinstance(inner, Range | Subquery):
         rows = [Row(labels, times, values) for labels, times, values in evaluator.matrix(inner, grid)]
-        if isinstance(evaluator, Evaluator2):
-            refuse_wrapped(tree, rows)
         return QueryResult("matrix", rows=sorted(rows, key=_by_labels))
     value = evaluator.evaluate(tree, grid)
     if isinstance(value, str):

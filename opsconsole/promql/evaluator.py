@@ -74,7 +74,7 @@ class Evaluator:
                 return self._binary(expr, grid)
             case Aggregate():
                 param = None if expr.param is None else self._plain(expr.param, grid)
-                return aggregation.aggregate(expr, self.vector(expr.expr, grid), param, self._compat, self.notes)
+                return aggregation.aggregate(expr, self.vector(expr.expr, grid), param, self._compat, self.notes, self._budget)
             case Call():
                 return self._call(expr, grid)
         raise TypeError(f"{type(expr).__name__} has no value of its own")
@@ -95,7 +95,7 @@ class Evaluator:
         if isinstance(expr, Range) and expr.selector.edges:
             yield from extended.samples(expr, blocks, int(ends[0]), self._times.lookback_ms)
             return
-        labels = _labels(blocks)
+        labels = self._fetched.labels(blocks)
         for tile in tiles(blocks, keep_stale=False):
             seen = self._window(tile, grid, ends, expr.range_ms)
             for at, row in enumerate(tile.rows):
@@ -119,14 +119,11 @@ class Evaluator:
         refs, lookback = self._refs(node, grid), self._times.lookback_ms
         _, after = self._times.beyond(node)
         blocks = self._fetched.blocks(node.matchers, int(refs.min()) - lookback, int(refs.max()) + after)
-        return self._newest(blocks, refs, grid)
-
-    def _newest(self, blocks: list[Block], refs: Millis, grid: Grid) -> tuple[Vector, Values]:
-        labels, lookback = _labels(blocks), self._times.lookback_ms
+        labels = self._fetched.labels(blocks)
         shape = (len(labels), grid.steps)
         self._budget.hold(len(labels) * grid.steps)
         if grid.steps == 1 and len(labels) <= _FEW:
-            return newest(blocks, int(refs[0]), lookback, left_open=self._times.left_open)
+            return newest(blocks, labels, int(refs[0]), lookback, left_open=self._times.left_open)
         values, present, at = np.full(shape, np.nan), np.zeros(shape, dtype=bool), np.zeros(shape)
         for tile in tiles(blocks, keep_stale=True):
             for part in tile.parts(grid.steps):
@@ -143,7 +140,7 @@ class Evaluator:
     def _smoothed(self, node: Selector, grid: Grid) -> Vector:
         refs, lookback = self._refs(node, grid), self._times.lookback_ms
         blocks = self._fetched.blocks(node.matchers, int(refs.min()) - lookback, int(refs.max()) + lookback)
-        self._budget.hold(len(_labels(blocks)) * grid.steps)
+        self._budget.hold(sum(len(block.labels) for block in blocks) * grid.steps)
         return extended.selected(node, blocks, refs, lookback)
 
     def _window(self, tile: Tile, grid: Grid, ends: Millis, range_ms: int) -> Window:
@@ -169,7 +166,13 @@ class Evaluator:
         inner = Grid.of(start, end, step)
         vector = self.vector(node.expr, inner)
         self._budget.hold(int(vector.present.sum()))
-        return _as_blocks(vector, inner.times)
+        whole = vector.present.all(axis=1)
+        found = [] if not whole.any() else [Block(vector.take(np.flatnonzero(whole)).labels, inner.times, vector.values[whole])]
+        gaps = vector.take(np.flatnonzero(~whole))
+        return found + blocks_of(
+            Series(labels, inner.times[present], values[present])
+            for labels, values, present in zip(gaps.labels, gaps.values, gaps.present, strict=True)
+        )
 
     def _unary(self, node: Unary, grid: Grid) -> Value:
         value = self.evaluate(node.expr, grid)
@@ -188,7 +191,7 @@ class Evaluator:
                 return binary.set_operation(node, left, right)
             if node.matching.fill_left is not None or node.matching.fill_right is not None:
                 left, right = fills.filled(node.matching, left, right)
-            return binary.vectors(node, left, right, self._compat)
+            return binary.vectors(node, left, right, self._compat, self._budget)
         if isinstance(left, Vector):
             assert not isinstance(right, Vector)
             return binary.with_scalar(node, left, right, self._compat, swapped=False)
@@ -210,7 +213,7 @@ class Evaluator:
             return self._over_range(node, grid)
         if node.name in functions.MATH:
             vector = self.vector(node.args[0], grid)
-            return vector.mapped(self._math(node.name)(vector.values))
+            return vector.mapped(functions.MATH[node.name](vector.values))
         if node.name in functions.DATES:
             return self._date(node, grid)
         if node.name in _ONLY_NATIVE:
@@ -227,14 +230,13 @@ class Evaluator:
         inner = bare(node.args[at])
         if isinstance(inner, Range) and inner.selector.edges:
             return self._edged(node, inner, grid)
-        function = self._over_range_function(node.name)
-        vector = self._windowed(node.args[at], grid, lambda seen: function(seen, self._compat, *params))
+        vector = self._windowed(node.args[at], grid, lambda seen: _OVER_RANGE[node.name](seen, self._compat, *params))
         self._annotate(node, params, vector)
         return vector if node.name in _KEEP_NAMES else vector.nameless()
 
     def _edged(self, node: Call, ranged: Range, grid: Grid) -> Vector:
         blocks, ends = self._ranged(ranged, grid)
-        self._budget.hold(len(_labels(blocks)) * grid.steps)
+        self._budget.hold(sum(len(block.labels) for block in blocks) * grid.steps)
         vector = extended.over_range(node.name, ranged, blocks, ends, self._times.lookback_ms)
         self._annotate(node, [], vector)
         return vector.nameless()
@@ -247,16 +249,10 @@ class Evaluator:
             for name in dict.fromkeys(labels.get("__name__", "") for labels in vector.labels):
                 self.notes.counter(name, start_of(node.args[0]))
 
-    def _math(self, name: str) -> Callable[[Values], Values]:
-        return functions.MATH[name]
-
-    def _over_range_function(self, name: str) -> Callable[..., rates.Result]:
-        return _OVER_RANGE[name]
-
     def _windowed(self, expr: Expr, grid: Grid, function: Callable[[Window], rates.Result]) -> Vector:
         """`function` over every series' windows; labels as selected."""
         blocks, ends = self._ranged(expr, grid)
-        labels = _labels(blocks)
+        labels = self._fetched.labels(blocks)
         range_expr = bare(expr)
         assert isinstance(range_expr, Range | Subquery)
         self._budget.hold(len(labels) * grid.steps)
@@ -349,10 +345,10 @@ class Evaluator:
 
     def _call_histogram_fraction(self, node: Call, grid: Grid) -> Value:
         """In Prometheus 2 for native histograms alone, which are not kept here."""
-        lower, upper, vector = self.scalar(node.args[0], grid), self.scalar(node.args[1], grid), self.vector(node.args[2], grid)
         if self._compat == 2:
             return Vector.empty(grid.steps)
-        return histograms.histogram_fraction(lower, upper, vector, self._place(node.args[2], grid))
+        lower, upper = self.scalar(node.args[0], grid), self.scalar(node.args[1], grid)
+        return histograms.histogram_fraction(lower, upper, self.vector(node.args[2], grid), self._place(node.args[2], grid))
 
     def _call_label_replace(self, node: Call, grid: Grid) -> Value:
         target, replacement, source, regex = self._strings(node, grid)
@@ -363,16 +359,3 @@ class Evaluator:
 
     def _strings(self, node: Call, grid: Grid) -> tuple[str, ...]:
         return tuple(value for arg in node.args[1:] if isinstance(value := self.evaluate(arg, grid), str))
-
-
-def _labels(blocks: list[Block]) -> list[Labels]:
-    return [labels for block in blocks for labels in block.labels]
-
-
-def _as_blocks(vector: Vector, times: Millis) -> list[Block]:
-    """A vector's steps as samples: the series without gaps together, the others by where they have them."""
-    whole = vector.present.all(axis=1)
-    full, gaps = np.flatnonzero(whole), np.flatnonzero(~whole)
-    found = [Block(vector.take(full).labels, times, vector.values[full])] if len(full) else []
-    rows = [Series(vector.labels[row], times[vector.present[row]], vector.values[row, vector.present[row]]) for row in gaps]
-    return found + blocks_of(rows)

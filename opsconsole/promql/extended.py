@@ -12,8 +12,9 @@ import numpy as np
 
 from opsconsole.model import Block, Labels, Millis, QueryError, Values
 from opsconsole.promql.blocks import stale
+from opsconsole.promql.labelsets import Indices, LabelSets
 from opsconsole.promql.nodes import Range, Selector
-from opsconsole.promql.vectors import Indices, Mask, Vector
+from opsconsole.promql.vectors import Mask, Vector
 
 _ANCHORED = ("changes", "delta", "increase", "rate", "resets")
 _SMOOTHED = ("delta", "increase", "rate")
@@ -170,4 +171,4 @@ def _each(blocks: Sequence[Block]) -> Iterator[tuple[Labels, Millis, Values]]:
 def _vector(labels: list[Labels], values: list[Values], present: list[Mask], steps: int) -> Vector:
     if not labels:
         return Vector.empty(steps)
-    return Vector(labels, np.stack(values), np.stack(present)).compact()
+    return Vector(LabelSets(labels), np.stack(values), np.stack(present)).compact()

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from opsconsole.model import Labels
+from opsconsole.promql.labelsets import LabelSets
 from opsconsole.promql.nodes import Cardinality, Matching
-from opsconsole.promql.vectors import Mask, Vector, grouped, key_of
+from opsconsole.promql.vectors import Mask, Vector
 
 
 def filled(matching: Matching, left: Vector, right: Vector) -> tuple[Vector, Vector]:
@@ -21,19 +21,20 @@ def filled(matching: Matching, left: Vector, right: Vector) -> tuple[Vector, Vec
 def _completed(vector: Vector, other: Vector, matching: Matching, value: float | None) -> Vector:
     if value is None:
         return vector
-    key = key_of(matching.labels, on=matching.on)
-    own, theirs = grouped(map(key, vector.labels)), grouped(map(key, other.labels))
-    labels, masks = list(vector.labels), [vector.present]
-    for pairs, rows in theirs.items():
+    own = vector.labels.grouped(matching.labels, by=matching.on)
+    theirs = other.labels.grouped(matching.labels, by=matching.on)
+    places = dict(own.rows())
+    labels, masks = [], [vector.present]
+    for key, rows in theirs.rows():
         missing = _seen(other.present[rows])
-        if pairs in own:
-            missing = missing & ~_seen(vector.present[own[pairs]])
+        if key in places:
+            missing = missing & ~_seen(vector.present[places[key]])
         if missing.any():
-            labels.append(Labels(dict(pairs)))
+            labels.append(key)
             masks.append(missing)
     present = np.concatenate(masks)
-    added = np.full((len(labels) - len(vector), present.shape[1]), value)
-    return Vector(labels, np.concatenate([vector.values, added]), present)
+    added = np.full((len(labels), present.shape[1]), value)
+    return Vector(vector.labels + LabelSets(labels), np.concatenate([vector.values, added]), present)
 
 
 def _seen(present: Mask) -> Mask:

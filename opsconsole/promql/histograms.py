@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 
 from opsconsole.model import Labels, Millis, Values
+from opsconsole.promql.labelsets import Groups, Indices, LabelSets
 from opsconsole.promql.literals import parse_bound
 from opsconsole.promql.notes import Forced, Notes
-from opsconsole.promql.vectors import Mask, Vector, grouped
+from opsconsole.promql.vectors import Mask, Vector
+
+_CELLS = 1 << 17
+"""Buckets' counts that are worked on at a time, so that they stay within the processor's caches."""
 
 _ROUNDING = 1e-12
 """How far two counts may lie apart, relative to their sum, and still be one."""
@@ -26,13 +30,13 @@ class Place:
 
 def histogram_quantile(quantile: Values, vector: Vector, compat: int, place: Place) -> Vector:
     def estimate(bounds: Values, counts: Values, at: Any) -> Values:
-        bounds, counts = coalesced(bounds, counts)
+        bounds, counts = _coalesced(bounds, counts)
         if compat == 2:
-            return quantiles(quantile[at], bounds, np.fmax.accumulate(counts, axis=0))
+            return _quantiles(quantile[at], bounds, np.fmax.accumulate(counts, axis=0))
         rising, forced = _rising(counts)
         if forced is not None and np.isposinf(bounds[-1]):
             _tell(place, bounds, rising - counts, forced & (quantile[at] >= 0) & (quantile[at] <= 1), at)
-        return quantiles(quantile[at], bounds, rising)
+        return _quantiles(quantile[at], bounds, rising)
 
     return _estimated(vector, estimate, compat, place)
 
@@ -49,42 +53,60 @@ def _tell(place: Place, bounds: Values, missing: Values, forced: Mask, at: Any) 
 def _estimated(vector: Vector, estimate: Callable[[Values, Values, Any], Values], compat: int, place: Place) -> Vector:
     """One value per histogram and step, from the buckets that are there at that step.
 
-    Histograms that differ in name only are an error, as any labels that collide.
+    Histograms that differ in name only are an error, as any labels that collide; Prometheus 2 mixed their buckets.
     """
-    bounds = np.array([_bound(labels, place) for labels in vector.labels])
-    groups = grouped(labels.without("le") for labels in vector.labels)
-    named = {labels: [row for row in rows if not np.isnan(bounds[row])] for labels, rows in groups.items()}
-    named = {labels: sorted(rows, key=lambda row: float(bounds[row])) for labels, rows in named.items() if rows}
-    if not named:
-        return Vector.empty(vector.values.shape[1])
-    values = np.full((len(named), vector.values.shape[1]), np.nan)
-    present = np.stack([vector.present[rows].any(axis=0) for rows in named.values()])
-    for at, rows in enumerate(named.values()):
-        for columns, here in patterns(vector.present[rows]):
-            chosen = np.asarray(rows)[here]
-            counts = vector.values[np.ix_(chosen, columns)]
-            values[at, columns] = estimate(bounds[chosen], counts, columns)
-    return Vector(list(named), values, present).nameless()
-
-
-def _bound(labels: Labels, place: Place) -> float:
-    bound = labels.get("le", "")
-    try:
-        return parse_bound(bound)
-    except ValueError:
+    steps = vector.values.shape[1]
+    groups = vector.labels.grouped(("le",), by=False, named=compat != 2)
+    layouts, malformed = vector.labels.derived(("layouts", compat == 2), lambda: _layouts(vector.labels, groups))
+    for bound in malformed:
         place.notes.bucket(bound, "", place.position)
+    values, present = np.full((len(groups), steps), np.nan), np.zeros((len(groups), steps), dtype=bool)
+    for bounds, numbers, members in layouts:
+        many = max(1, _CELLS // (len(bounds) * steps))
+        for at in range(0, len(numbers), many):
+            here, chosen = numbers[at : at + many], members[:, at : at + many]
+            counts, there = vector.values[chosen].reshape(len(bounds), -1), vector.present[chosen].reshape(len(bounds), -1)
+            found = np.full(counts.shape[1], np.nan)
+            for columns, seen in _patterns(there):
+                found[columns] = estimate(bounds[seen], counts[np.ix_(seen, columns)], columns % steps)
+            values[here], present[here] = found.reshape(-1, steps), there.any(axis=0).reshape(-1, steps)
+    return Vector(groups.labels, values, present).compact().nameless()
+
+
+def _layouts(labels: LabelSets, groups: Groups) -> tuple[list[tuple[Values, Indices, Indices]], list[str]]:
+    """Histograms with the same bounds together: the bounds, ascending, the groups' numbers, and bucket × group series' places;
+    and what stands where a bound should."""
+    bounds = [_bound(one) for one in labels]
+    alike: dict[tuple[float, ...], list[tuple[int, list[int]]]] = {}
+    for number, (_, rows) in enumerate(groups.rows()):
+        buckets = sorted((row for row in rows.tolist() if bounds[row] == bounds[row]), key=bounds.__getitem__)
+        if buckets:
+            alike.setdefault(tuple([bounds[row] for row in buckets]), []).append((number, buckets))
+    layouts = [
+        (np.array(key), np.array([number for number, _ in found]), np.array([buckets for _, buckets in found], dtype=np.intp).T)
+        for key, found in alike.items()
+    ]
+    return layouts, list(dict.fromkeys(one.get("le", "") for one, bound in zip(labels, bounds, strict=True) if bound != bound))
+
+
+def _bound(labels: Labels) -> float:
+    try:
+        return parse_bound(labels.get("le", ""))
+    except ValueError:
         return np.nan
 
 
-def patterns(present: Mask) -> list[tuple[Any, Mask]]:
-    """The steps, by which buckets are there; steps with none left out."""
+def _patterns(present: Mask) -> list[tuple[Any, Indices]]:
+    """The columns, by which buckets are there; columns with none left out."""
     if present.all():
-        return [(np.arange(present.shape[1]), np.ones(len(present), dtype=bool))]
-    patterns, inverse = np.unique(present, axis=1, return_inverse=True)
-    return [(np.flatnonzero(inverse == n), here) for n, here in enumerate(patterns.T) if here.any()]
+        return [(np.arange(present.shape[1]), np.arange(len(present)))]
+    packed = np.ascontiguousarray(np.packbits(present, axis=0).T)
+    keys, inverse = np.unique(packed.view(np.dtype((np.void, packed.shape[1])))[:, 0], return_inverse=True)
+    columns = [np.flatnonzero(inverse == n) for n in range(len(keys))]
+    return [(here, seen) for here in columns if len(seen := np.flatnonzero(present[:, here[0]]))]
 
 
-def quantiles(quantile: Values, bounds: Values, counts: Values) -> Values:
+def _quantiles(quantile: Values, bounds: Values, counts: Values) -> Values:
     """prometheus/prometheus, `promql/quantile.go`, `bucketQuantile`: linear within the bucket where the rank falls.
 
     Needs a +Inf bucket and one more; a rank in the +Inf bucket gives the highest finite bound.
@@ -126,7 +148,7 @@ def _interpolated(quantile: Values, bounds: Values, counts: Values, total: Value
     return np.select([beyond, negative], [bounds[-2], bounds[0]], inside)
 
 
-def coalesced(bounds: Values, counts: Values) -> tuple[Values, Values]:
+def _coalesced(bounds: Values, counts: Values) -> tuple[Values, Values]:
     """Buckets with one and the same bound, written differently, added up."""
     unique, starts = np.unique(bounds, return_index=True)
     return (bounds, counts) if len(unique) == len(bounds) else (unique, np.add.reduceat(counts, starts, axis=0))
@@ -134,7 +156,7 @@ def coalesced(bounds: Values, counts: Values) -> tuple[Values, Values]:
 
 def _fractions(lower: Values, upper: Values, bounds: Values, counts: Values) -> Values:
     """The share of observations between two values (prometheus/prometheus, `promql/quantile.go`, `BucketFraction`)."""
-    bounds, counts = coalesced(bounds, counts)
+    bounds, counts = _coalesced(bounds, counts)
     total = counts[-1]
     if not np.isposinf(bounds[-1]):
         return np.full(total.shape, np.nan)

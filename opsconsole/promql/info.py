@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from opsconsole.model import Labels, Matcher, MatchOp, QueryError, Values
+from opsconsole.promql.labelsets import Indices, LabelSets
 from opsconsole.promql.matchers import fits, predicate
 from opsconsole.promql.nodes import At, Call, Expr, Selector, Subquery, children
-from opsconsole.promql.vectors import Indices, Mask, Vector, grouped, merged
+from opsconsole.promql.vectors import Mask, Vector, grouped, merged
 
 _NAME = "__name__"
 _IDENTIFYING = ("instance", "job")
@@ -68,7 +69,7 @@ def enriched(call: Call, base: Vector, infos: Vector, times: Values) -> Vector:
     if not parts:
         return Vector.empty(base.values.shape[1])
     values, present = np.stack([values for _, values, _ in parts]), np.stack([seen for _, _, seen in parts])
-    return merged(Vector([labels for labels, _, _ in parts], values, present))
+    return merged(Vector(LabelSets([labels for labels, _, _ in parts]), values, present))
 
 
 def _identified(infos: Vector, base: Sequence[Labels]) -> list[int]:

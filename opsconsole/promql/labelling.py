@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from opsconsole.model import Labels, QueryError
+from opsconsole.promql.labelsets import nameless
 from opsconsole.promql.matchers import pattern
 from opsconsole.promql.nodes import Expr, Range, Selector
 from opsconsole.promql.selectors import is_label_name
-from opsconsole.promql.vectors import Vector, nameless, relabelled
+from opsconsole.promql.vectors import Vector, relabelled
 
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
 
@@ -25,7 +26,7 @@ def label_replace(vector: Vector, target: str, replacement: str, source: str, re
         match = compiled.search(labels.get(source, ""))
         return labels if match is None else labels.merged({target: expand(match)})
 
-    return relabelled(vector, change)
+    return relabelled(vector, ("label_replace", target, replacement, source, regex), change)
 
 
 def _expander(compiled: Any, template: str) -> Callable[[Any], str]:
@@ -50,7 +51,11 @@ def label_join(vector: Vector, target: str, separator: str, *sources: str) -> Ve
     for source in sources:
         _check(source, "invalid source label name in label_join(): ")
     _check(target, "invalid destination label name in label_join(): ")
-    return relabelled(vector, lambda labels: labels.merged({target: separator.join(labels.get(s, "") for s in sources)}))
+
+    def change(labels: Labels) -> Labels:
+        return labels.merged({target: separator.join(labels.get(source, "") for source in sources)})
+
+    return relabelled(vector, ("label_join", target, separator, sources), change)
 
 
 def _check(name: str, complaint: str) -> None:

@@ -1,90 +1,227 @@
-"""Text into tokens, each with its offset; what a word means is for the parser to say."""
+"""Text into tokens, one at a time: a mistake further on is not seen before the parser gets there, as in Prometheus.
 
-import enum
+What a character may be depends on the braces or brackets that it stands in (prometheus/prometheus, `promql/parser/lex.go`).
+"""
+
 import re
-from dataclasses import dataclass
+from typing import NoReturn
 
-from opsconsole.model import QueryError
+from opsconsole.promql.tokens import KEYWORDS, NUMBER_WORDS, Kind, Token, go_quoted, parse_error
 
-
-class Kind(enum.StrEnum):
-    NUMBER = "number"
-    DURATION = "duration"
-    STRING = "string"
-    WORD = "identifier"
-    SYMBOL = "symbol"
-    END = "end of input"
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    kind: Kind
-    text: str
-    position: int
-
-
-_PATTERN = re.compile(
-    r"""(?P<space>[ \t\r\n]+|\#[^\r\n]*)
-      | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
-      | (?P<duration>(?:[0-9]+(?:ms|[smhdwy]))+(?![0-9A-Za-z_.]))
-      | (?P<number>0[xX](?:_?[0-9a-fA-F])+(?![0-9A-Za-z_.])
-        |(?:[0-9](?:_?[0-9])*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![0-9A-Za-z_.]))
-      | (?P<word>[A-Za-z_:][A-Za-z0-9_:]*)
-      | (?P<symbol>==|!=|=~|!~|<=|>=|</|>/|[-+*/%^<>=(){}\[\],@:])""",
-    re.VERBOSE,
-)
-_COLON = re.compile(r":")
-_PLAIN_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_KINDS = {
-    "string": Kind.STRING,
-    "duration": Kind.DURATION,
-    "number": Kind.NUMBER,
-    "word": Kind.WORD,
-    "symbol": Kind.SYMBOL,
-}
+_SPACE = re.compile(r"(?:[ \t\r\n]+|#[^\r\n]*)+")
+_BLANK = re.compile(r"[ \t\r\n]+")
+_WORD = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LETTERS = re.compile(r"[A-Za-z_]*")
+_HEXADECIMAL = re.compile(r"0[xX]_?[0-9a-fA-F]*(?:_?[0-9a-fA-F]+)*")
+_DECIMAL = re.compile(r"(?:[0-9]+(?:_[0-9]+)*)?(?:\.[0-9]*(?:_[0-9]+)*)?(?:[eE][+-]?[0-9]+(?:_[0-9]+)*)?")
+_UNITS = re.compile(r"[smhdwy]s?(?:[0-9]+[smhdw]s?)*")
+_DIGITS = re.compile(r"[0-9]*")
+_CONTINUED = re.compile(r"[A-Za-z0-9_.]")
+_OPERATORS = re.compile(r"==|!=|<=|>=|</|>/|[-+*/%^<>]")
+_ESCAPES = {"x": (2, 16, 255), "u": (4, 16, 0x10FFFF), "U": (8, 16, 0x10FFFF)}
+_DURATION_WORDS = frozenset({"step", "range", "min_of", "max_of"})
+_BROKEN = "\ufffd"
 
 
-def parse_error(text: str, position: int, message: str) -> QueryError:
-    """A `bad_data` error in Prometheus' form, line and column first."""
-    return QueryError(f"{place(text, position)}: parse error: {message}", "bad_data", position)
+class Lexer:
+    def __init__(self, text: str) -> None:
+        self._text, self._at = text, 0
+        self._parens = 0
+        self._in_braces = self._in_brackets = self._after_colon = self._after_duration = self._after_number = False
+
+    def next(self) -> Token:
+        """The next token, at last an END. Raises QueryError."""
+        space = (_BLANK if self._in_brackets and not self._after_number else _SPACE).match(self._text, self._at)
+        if space:
+            self._at = space.end()
+        char = self._char(self._at)
+        if self._in_braces:
+            return self._braced(char)
+        return self._bracketed(char) if self._in_brackets else self._outside(char)
+
+    def _char(self, at: int) -> str:
+        return self._text[at : at + 1]
+
+    def _fail(self, message: str, position: int | None = None) -> NoReturn:
+        raise parse_error(self._text, self._at if position is None else position, message)
+
+    def _token(self, kind: Kind, length: int) -> Token:
+        token = Token(kind, self._text[self._at : self._at + length], self._at)
+        self._at += length
+        return token
+
+    def _braced(self, char: str) -> Token:
+        if not char:
+            self._fail("unexpected end of input inside braces")
+        if name := _NAME.match(self._text, self._at):
+            return self._token(Kind.LABEL, len(name[0]))
+        following = self._char(self._at + 1)
+        if char == "," or char == "}":
+            self._in_braces = char != "}"
+            return self._token(Kind.SYMBOL, 1)
+        if char in "\"'`":
+            return self._string(char)
+        if char == "=":
+            return self._token(Kind.SYMBOL, 2 if following == "~" else 1)
+        if char == "!":
+            if following and following in "~=":
+                return self._token(Kind.SYMBOL, 2)
+            self._fail(f"unexpected character after '!' inside braces: {_rune(following)}")
+        brace = "unexpected left brace" if char == "{" else "unexpected character inside braces:"
+        return self._fail(f"{brace} {_rune(char)}")
+
+    def _bracketed(self, char: str) -> Token:
+        """Within brackets stand durations and one colon; once a number was read, the words for all else are those of outside."""
+        if char == "]":
+            self._in_brackets = False
+            return self._token(Kind.SYMBOL, 1)
+        if char == ":":
+            return self._colon()
+        letters = _LETTERS.match(self._text, self._at)
+        if letters and letters[0].lower() in _DURATION_WORDS:
+            self._after_duration = True
+            return self._token(Kind.WORD, len(letters[0]))
+        if self._after_number:
+            return self._after_a_number(char)
+        if not char:
+            self._fail("unexpected end of input in duration expression")
+        if char in "()":
+            return self._parenthesis(char)
+        if char in "+-*/%^,":
+            return self._token(Kind.SYMBOL, 1)
+        if self._begins_number(char):
+            self._after_duration = self._after_number = True
+            return self._number()
+        return self._fail(f"unexpected character in duration expression: {_rune(char)}")
+
+    def _after_a_number(self, char: str) -> Token:
+        if not char and not self._parens:
+            self._fail("unclosed left bracket")
+        if char == "[":
+            self._fail("unexpected left bracket '['")
+        if _NAME.match(self._text, self._at):
+            self._fail(f"unexpected character: {_rune(char)}, expected ':'")
+        return self._outside(char)
+
+    def _colon(self) -> Token:
+        if self._after_number and self._after_colon:
+            self._fail("unexpected colon ':'")
+        token = self._token(Kind.SYMBOL, 1)
+        if not self._after_duration:
+            self._fail("unexpected colon before duration in duration expression")
+        if self._after_colon:
+            self._fail("unexpected repeated colon in duration expression")
+        self._after_colon = True
+        return token
+
+    def _outside(self, char: str) -> Token:
+        if not char:
+            if self._parens:
+                self._fail("unclosed left parenthesis")
+            return self._token(Kind.END, 0)
+        if char in "()":
+            return self._parenthesis(char)
+        if char == "[":
+            self._in_brackets, self._after_colon, self._after_number = True, False, False
+        if char in "[{,@":
+            self._in_braces = char == "{"
+            return self._token(Kind.SYMBOL, 1)
+        if char in "\"'`":
+            return self._string(char)
+        if self._begins_number(char):
+            return self._number()
+        if word := _WORD.match(self._text, self._at):
+            return self._named(word[0])
+        return self._operator(char)
+
+    def _named(self, word: str) -> Token:
+        lower = word.lower()
+        if lower in NUMBER_WORDS:
+            return self._token(Kind.NUMBER, len(word))
+        if lower.startswith("fill") and lower in KEYWORDS:
+            space = _BLANK.match(self._text, self._at + len(word))
+            opened = self._char(space.end() if space else self._at + len(word)) == "("
+            return self._token(Kind.WORD if opened else Kind.LABEL, len(word))
+        return self._token(Kind.METRIC if ":" in word else Kind.WORD, len(word))
+
+    def _operator(self, char: str) -> Token:
+        if operator := _OPERATORS.match(self._text, self._at):
+            return self._token(Kind.SYMBOL, len(operator[0]))
+        following = self._char(self._at + 1)
+        if char == "=" and following == "~":
+            self._fail("unexpected character after '=': '~'")
+        if char == "=":
+            return self._token(Kind.SYMBOL, 1)
+        if char == "!":
+            self._fail(f"unexpected character after '!': {_rune(following)}")
+        what = "unexpected right bracket" if char == "]" else "unexpected character:"
+        return self._fail(f"{what} {_rune(char)}")
+
+    def _parenthesis(self, char: str) -> Token:
+        self._parens += (char == "(") - (char == ")")
+        if self._parens < 0:
+            self._fail("unexpected right parenthesis ')'", self._at + 1)
+        return self._token(Kind.SYMBOL, 1)
+
+    def _begins_number(self, char: str) -> bool:
+        return char in "0123456789" or (char == "." and (self._char(self._at + 1) or "x") in "0123456789")
+
+    def _number(self) -> Token:
+        match = _HEXADECIMAL.match(self._text, self._at) or _DECIMAL.match(self._text, self._at)
+        end = match.end() if match else self._at
+        if not self._goes_on(end):
+            return self._token(Kind.NUMBER, end - self._at)
+        units = _UNITS.match(self._text, end)
+        if units is None:
+            beyond = end + (self._char(end) in "._eE")
+            self._fail(f"bad number or duration syntax: {go_quoted(self._text[self._at : beyond])}")
+        if self._goes_on(units.end()):
+            digits = _DIGITS.match(self._text, units.end())
+            beyond = max(units.end() + 1, digits.end() if digits else 0)
+            self._fail(f"bad number or duration syntax: {go_quoted(self._text[self._at : beyond])}")
+        return self._token(Kind.DURATION, units.end() - self._at)
+
+    def _goes_on(self, at: int) -> bool:
+        return _CONTINUED.match(self._text, at) is not None
+
+    def _string(self, mark: str) -> Token:
+        at = self._at + 1
+        while (char := self._char(at)) != mark:
+            if char == _BROKEN or "\ud800" <= char < "\ue000":
+                self._fail("invalid UTF-8 rune")
+            if not char or (char == "\n" and mark != "`"):
+                self._fail("unterminated raw string" if mark == "`" else "unterminated quoted string")
+            at = self._escape(at + 1, mark) if char == "\\" and mark != "`" else at + 1
+        return self._token(Kind.STRING, at + 1 - self._at)
+
+    def _escape(self, at: int, mark: str) -> int:
+        """Past an escape sequence whose backslash stands before `at`."""
+        char = self._char(at)
+        if char and char in "abfnrtv\\" + mark:
+            return at + 1
+        if not char:
+            self._fail("escape sequence not terminated")
+        octal = char in "01234567"
+        if not octal and char not in _ESCAPES:
+            self._fail(f"unknown escape sequence {_named_rune(char)}")
+        digits, base, most = (3, 8, 255) if octal else _ESCAPES[char]
+        begin = at + (not octal)
+        for digit in self._text[begin : begin + digits].ljust(digits, "\0"):
+            if digit == "\0":
+                self._fail("escape sequence not terminated")
+            if digit not in "0123456789abcdefABCDEF" or int(digit, 16) >= base:
+                self._fail(f"illegal character {_named_rune(digit)} in escape sequence")
+        value = int(self._text[begin : begin + digits], base)
+        if value > most or 0xD800 <= value < 0xE000:
+            self._fail("escape sequence is an invalid Unicode code point")
+        return begin + digits
 
 
-def place(text: str, position: int) -> str:
-    """Line and column, both from 1."""
-    before = text[:position]
-    return f"{before.count(chr(10)) + 1}:{position - before.rfind(chr(10))}"
+def _rune(char: str) -> str:
+    """As Go prints a character that is quoted; there is none at the end, which Go takes for a broken one."""
+    return go_quoted(char or _BROKEN, "'")
 
 
-def tokens(text: str) -> list[Token]:
-    """All tokens and an END. A colon is a word's letter, except within brackets and braces."""
-    found: list[Token] = []
-    at, depth = 0, 0
-    while at < len(text):
-        match = _match(text, at, enclosed=depth > 0)
-        if match is None:
-            raise parse_error(text, at, _complaint(text, at))
-        group = match.lastgroup or "symbol"
-        if group != "space":
-            found.append(Token(_KINDS[group], match[0], at))
-            depth += (match[0] in ("[", "{")) - (match[0] in ("]", "}") and depth > 0)
-        at = match.end()
-    return [*found, Token(Kind.END, "", len(text))]
-
-
-def _match(text: str, at: int, *, enclosed: bool) -> re.Match[str] | None:
-    match = _PATTERN.match(text, at)
-    if enclosed and match is not None and match.lastgroup == "word" and ":" in match[0]:
-        return _COLON.match(text, at) or _PLAIN_WORD.match(text, at)
-    return match
-
-
-def _complaint(text: str, at: int) -> str:
-    char = text[at]
-    if char in "\"'`":
-        return "unterminated raw string" if char == "`" else "unterminated quoted string"
-    if char.isdigit() or char == ".":
-        word = re.match(r"[0-9A-Za-z_.]+", text[at:])
-        return f'bad number or duration syntax: "{word[0] if word else char}"'
-    if char == "!":
-        return "unexpected character after '!'"
-    return f"unexpected character: {char!r}"
+def _named_rune(char: str) -> str:
+    return f"U+{ord(char):04X} '{char}'" if char.isprintable() else f"U+{ord(char):04X}"

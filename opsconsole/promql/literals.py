@@ -8,19 +8,27 @@ import numpy as np
 
 _UNITS = {"y": 365 * 86_400_000, "w": 7 * 86_400_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
+_OCTAL = re.compile(r"0[0-7]+")
+_UNIT = re.compile(r"[0-9]+([a-z]+)")
 _LONGEST_MS = (2**63 - 1) // 1_000_000
 _SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, "'": 39, '"': 34}
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.|$)", re.DOTALL)
 
 
 def parse_number(text: str) -> float:
-    """A number as Go reads it: hexadecimal, octal with a leading zero, decimal, Inf, NaN. Raises ValueError."""
+    """A number as Go reads it: hexadecimal, octal with a leading zero, decimal, Inf, NaN. Raises ValueError as Go words it."""
     plain = text.replace("_", "")
+    if plain.lower() in ("inf", "nan"):
+        return float(plain)
     if plain[:2].lower() == "0x":
-        return float(int(plain, 16))
-    if len(plain) > 1 and plain.isdigit() and plain[0] == "0" and not set(plain) & {"8", "9"}:
-        return float(int(plain, 8))
-    return float(plain)
+        if len(plain) > 2 and (value := int(plain, 16)) < 2**63:
+            return float(value)
+        raise ValueError(f'strconv.ParseFloat: parsing "{text}": invalid syntax')
+    if len(plain) > 1 and _OCTAL.fullmatch(plain) and (value := int(plain, 8)) < 2**63:
+        return float(value)
+    if math.isinf(number := float(plain)):
+        raise ValueError(f'strconv.ParseFloat: parsing "{text}": value out of range')
+    return number
 
 
 def parse_bound(text: str) -> float:
@@ -34,6 +42,9 @@ def parse_duration_ms(text: str) -> int:
     """Milliseconds of `1h30m`: units descending, each once. Raises ValueError."""
     match = _DURATION.fullmatch(text)
     if not text or match is None:
+        for unit in _UNIT.findall(text):
+            if unit not in _UNITS:
+                raise ValueError(f'unknown unit "{unit}" in duration "{text}"')
         raise ValueError(f'not a valid duration string: "{text}"')
     total = sum(int(n) * unit for n, unit in zip(match.groups(), _UNITS.values(), strict=True) if n)
     if total > _LONGEST_MS:

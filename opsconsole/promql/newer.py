@@ -7,6 +7,7 @@ import numpy as np
 
 from opsconsole.model import Labels, Values
 from opsconsole.promql import histograms, info
+from opsconsole.promql.labelsets import LabelSets
 from opsconsole.promql.literals import format_bound
 from opsconsole.promql.nodes import Call, Expr, Selector, String, bare, start_of
 from opsconsole.promql.notes import Notes
@@ -37,7 +38,7 @@ def _histogram_quantiles(host: Host, node: Call, grid: Grid) -> Vector:
     found = [_quantile_named(host, node, arg, vector, label.value, grid) for arg in node.args[2:]]
     return merged(
         Vector(
-            [labels for part in found for labels in part.labels],
+            LabelSets([labels for part in found for labels in part.labels]),
             np.concatenate([part.values for part in found]),
             np.concatenate([part.present for part in found]),
         )
@@ -55,7 +56,7 @@ def _quantile_named(host: Host, node: Call, arg: Expr, vector: Vector, label: st
     for index, value in enumerate(values):
         labels += [one.merged({label: format_bound(float(value))}) for one in part.labels]
         masks.append(part.present & (inverse.ravel() == index))
-    return Vector(labels, np.concatenate([part.values] * len(values)), np.concatenate(masks)).compact()
+    return Vector(LabelSets(labels), np.concatenate([part.values] * len(values)), np.concatenate(masks)).compact()
 
 
 def _start_timestamp(host: Host, node: Call, grid: Grid) -> Vector:

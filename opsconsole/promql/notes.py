@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from opsconsole.model import Millis, Values
-from opsconsole.promql.lexer import place
 from opsconsole.promql.literals import format_general
+from opsconsole.promql.tokens import place
 from opsconsole.promql.vectors import Mask
 
 _MOST = 10
@@ -34,7 +34,7 @@ class Forced:
     def of(cls, bounds: Values, missing: Values, forced: Mask, times: Millis) -> "Forced":
         """From buckets × steps: what was missing in each bucket, and where that is not mere rounding."""
         found, steps = bounds[forced.any(axis=1)], times[forced.any(axis=0)]
-        first, last = int(steps[0]), int(steps[-1])
+        first, last = int(steps.min()), int(steps.max())
         return cls(float(found.min()), float(found.max()), float(missing[forced].max()), len(steps), first, last)
 
     def joined(self, other: "Forced") -> "Forced":

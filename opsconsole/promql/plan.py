@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from opsconsole.model import Block, Matcher
 from opsconsole.promql.info import info_selector
+from opsconsole.promql.labelsets import Known, LabelSets
 from opsconsole.promql.nodes import At, Call, Expr, Range, Selector, Subquery, children
 
 Matchers = tuple[Matcher, ...]
@@ -99,24 +100,15 @@ def _wanted(expr: Expr, times: Times, start_ms: int, end_ms: int) -> Iterator[Re
 class Fetched:
     """The answers to the requests."""
 
-    def __init__(self, answers: Sequence[tuple[Request, list[Block]]]) -> None:
-        self.answers = answers
+    def __init__(self, answers: Sequence[tuple[Request, list[Block]]], known: Known) -> None:
+        self._answers, self._known = answers, known
+
+    def labels(self, blocks: Sequence[Block]) -> LabelSets:
+        """Those of all series of the blocks, counted through."""
+        return self._known.of(block.labels for block in blocks)
 
     def blocks(self, matchers: Matchers, start_ms: int, end_ms: int) -> list[Block]:
-        for request, blocks in self.answers:
+        for request, blocks in self._answers:
             if request.covers(matchers, start_ms, end_ms):
                 return blocks
         raise LookupError(f"nothing was fetched for {matchers} from {start_ms} to {end_ms}")
-
-
-class WhatThereIs(Fetched):
-    """The same answers, for a question that goes beyond what was fetched: then with what there is of it."""
-
-    def __init__(self, fetched: Fetched) -> None:
-        super().__init__(fetched.answers)
-
-    def blocks(self, matchers: Matchers, start_ms: int, end_ms: int) -> list[Block]:
-        for request, blocks in self.answers:
-            if request.matchers == matchers and request.start_ms <= start_ms <= request.end_ms:
-                return blocks
-        return []

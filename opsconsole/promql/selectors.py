@@ -1,4 +1,4 @@
-"""Parsing what selects series: names, label matchers, lists of labels, and the modifiers offset, `@` and brackets."""
+"""Parsing what selects series: names, label matchers, lists of labels, and the modifiers offset, `@`, edges and brackets."""
 
 import math
 import re
@@ -7,78 +7,94 @@ from dataclasses import replace
 from opsconsole.model import Matcher, MatchOp
 from opsconsole.promql import durations
 from opsconsole.promql.cursor import Cursor
-from opsconsole.promql.lexer import Kind
 from opsconsole.promql.matchers import pattern
-from opsconsole.promql.nodes import At, Edges, Expr, Number, Range, Selector, Subquery
+from opsconsole.promql.nodes import At, Edges, Expr, Number, Range, Selector, Subquery, start_of
+from opsconsole.promql.tokens import (
+    AGGREGATION_WORDS,
+    KEYWORDS,
+    NUMBER_WORDS,
+    OPERATOR_WORDS,
+    QUERY_WORDS,
+    Kind,
+    Token,
+    go_quoted,
+)
 
 _NAME = "__name__"
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _METRIC = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
-_FARTHEST_MS = 2**53
-
-NEVER_NAMES = frozenset({"bool", "on", "ignoring", "group_left", "group_right", "atan2", "inf", "nan"})
+_NAMES = (Kind.WORD, Kind.METRIC, Kind.LABEL)
+_NEVER_NAMES = frozenset({"atan2", "bool", "group_left", "group_right", "ignoring", "on"})
 """Words that are no metric's name unless quoted."""
+_CONTEXT, _GROUPING = "label matching", "grouping opts"
 
 
-def selector(cursor: Cursor) -> Selector:
-    """`name`, `name{…}` or `{…}`."""
-    start = cursor.token.position
-    name = cursor.advance().text if cursor.token.kind is Kind.WORD else ""
-    matchers = [Matcher(_NAME, MatchOp.EQUAL, name)] if name else []
+def names_metric(token: Token) -> bool:
+    return token.kind in _NAMES and token.word not in _NEVER_NAMES
+
+
+def is_identifier(token: Token) -> bool:
+    """A word that is nothing but a name."""
+    return token.word not in KEYWORDS | OPERATOR_WORDS | AGGREGATION_WORDS | QUERY_WORDS | NUMBER_WORDS
+
+
+def selector(cursor: Cursor, name: Token | None) -> Selector:
+    """`name`, which has been taken already, `name{…}` or `{…}`."""
+    start = cursor.token.position if name is None else name.position
+    matchers = [Matcher(_NAME, MatchOp.EQUAL, name.text)] if name else []
     if cursor.accept("{"):
-        matchers += _matchers(cursor, name)
+        matchers += _matchers(cursor)
     return Selector(tuple(matchers), position=start)
 
 
-def _matchers(cursor: Cursor, name: str) -> list[Matcher]:
+def _matchers(cursor: Cursor) -> list[Matcher]:
     found: list[Matcher] = []
     while not cursor.accept("}"):
-        start = cursor.token.position
-        matcher, is_name = _matcher(cursor)
-        if name and matcher.name == _NAME:
-            cursor.fail(f'metric name must not be set twice: "{name}" or "{matcher.value}"', start)
-        name = matcher.value if is_name else name
-        found.append(matcher)
-        if not cursor.sees("}"):
-            cursor.expect(",", "label matching")
+        found.append(_matcher(cursor))
+        if not cursor.accept(",") and not cursor.sees("}"):
+            cursor.unexpected(_CONTEXT, '"," or "}"')
     return found
 
 
-def _matcher(cursor: Cursor) -> tuple[Matcher, bool]:
-    """A matcher, and whether it is a metric name in quotes, as Prometheus 3 allows."""
-    quoted = cursor.compat > 2 and cursor.token.kind is Kind.STRING
-    label = cursor.string("label matching") if quoted else _word(cursor, "label matching", 'identifier or "}"')
+def _matcher(cursor: Cursor) -> Matcher:
+    """A matcher; a string by itself is a metric's name."""
+    start, quoted = cursor.token.position, cursor.token.kind is Kind.STRING
+    if not quoted and cursor.token.kind is not Kind.LABEL:
+        cursor.unexpected(_CONTEXT, 'identifier or "}"')
+    label = cursor.string() if quoted else cursor.advance().text
     if quoted and cursor.sees(",", "}"):
-        return Matcher(_NAME, MatchOp.EQUAL, label), True
+        return Matcher(_NAME, MatchOp.EQUAL, label)
     if not cursor.sees("=", "!=", "=~", "!~"):
-        cursor.unexpected("label matching", "label matching operator")
+        cursor.unexpected(_CONTEXT, '"," or "}"' if quoted else "label matching operator")
     op = MatchOp(cursor.advance().text)
-    start = cursor.token.position
-    value = cursor.string("label matching")
+    value = cursor.string(_CONTEXT)
     if op in (MatchOp.REGEX, MatchOp.NOT_REGEX):
         try:
             pattern(value)
         except ValueError as error:
             raise cursor.error(f"error parsing regexp: {error}", start) from None
-    return Matcher(label, op, value), False
-
-
-def _word(cursor: Cursor, context: str, expected: str) -> str:
-    if cursor.token.kind is not Kind.WORD or not _LABEL.fullmatch(cursor.token.text):
-        cursor.unexpected(context, expected)
-    return cursor.advance().text
+    return Matcher(label, op, value)
 
 
 def labels(cursor: Cursor) -> tuple[str, ...]:
     """`(a, b, …)`, as `by` and `on` take them."""
-    cursor.expect("(", "grouping opts")
+    cursor.expect("(", _GROUPING, '"("')
     found: list[str] = []
     while not cursor.accept(")"):
-        quoted = cursor.compat > 2 and cursor.token.kind is Kind.STRING
-        found.append(cursor.string("grouping opts") if quoted else _word(cursor, "grouping opts", "label"))
-        if not cursor.sees(")"):
-            cursor.expect(",", "grouping opts")
+        found.append(_label(cursor))
+        if not cursor.accept(",") and not cursor.sees(")"):
+            cursor.unexpected(_GROUPING, '"," or ")"')
     return tuple(found)
+
+
+def _label(cursor: Cursor) -> str:
+    token = cursor.token
+    if token.kind is not Kind.STRING and token.kind not in _NAMES:
+        cursor.unexpected(_GROUPING, "label")
+    label = cursor.string() if token.kind is Kind.STRING else cursor.advance().text
+    if not label:
+        cursor.fail(f"invalid label name for grouping: {go_quoted(label)}", token.position)
+    return label
 
 
 def modified(cursor: Cursor, expr: Expr) -> Expr:
@@ -90,7 +106,7 @@ def modified(cursor: Cursor, expr: Expr) -> Expr:
             expr = _offset(cursor, expr)
         elif cursor.sees("@"):
             expr = _at(cursor, expr)
-        elif cursor.compat > 2 and cursor.sees("anchored", "smoothed"):
+        elif cursor.sees("anchored", "smoothed"):
             expr = _edges(cursor, expr)
         else:
             return expr
@@ -101,11 +117,9 @@ def _bracketed(cursor: Cursor, expr: Expr) -> Expr:
     range_ms, range_expr = _duration(cursor, "subquery or range selector")
     if cursor.accept(":"):
         step, step_expr = (None, None) if cursor.sees("]") else _duration(cursor, "subquery selector")
-        cursor.expect("]", "subquery selector")
-        return Subquery(expr, range_ms, step, range_expr=range_expr, step_expr=step_expr, position=expr.position)
-    if not cursor.sees("]"):
-        cursor.unexpected("subquery or range", '":" or "]"')
-    cursor.advance()
+        cursor.expect("]", "subquery selector", '"]"')
+        return Subquery(expr, range_ms, step, range_expr=range_expr, step_expr=step_expr, position=start_of(expr))
+    cursor.expect("]", "subquery or range", '":" or "]"')
     if not isinstance(expr, Selector):
         cursor.fail("ranges only allowed for vector selectors", start)
     if expr.offset_ms or expr.offset_expr is not None:
@@ -117,65 +131,62 @@ def _bracketed(cursor: Cursor, expr: Expr) -> Expr:
 
 def _duration(cursor: Cursor, context: str) -> tuple[int, Expr | None]:
     """Milliseconds, or the expression that will tell them."""
-    if cursor.compat == 2:
-        return cursor.positive_duration_ms(context), None
     found = durations.bracketed(cursor, context)
-    return (round(found.value * 1000), None) if isinstance(found, Number) else (0, found)
+    return (_to_ms(found.value), None) if isinstance(found, Number) else (0, found)
+
+
+def _to_ms(seconds: float) -> int:
+    """Rounded half away from zero, as Go rounds."""
+    return math.floor(abs(seconds) * 1000 + 0.5) * (-1 if seconds < 0 else 1)
 
 
 def _offset(cursor: Cursor, expr: Expr) -> Expr:
     cursor.advance()
-    found = _plain_offset(cursor) if cursor.compat == 2 else durations.offset(cursor)
-    target = _target(cursor, expr, "offset modifier")
+    found = durations.offset(cursor)
+    target = _target(cursor, expr, "offset")
     if target.offset_ms or target.offset_expr is not None:
-        cursor.fail("offset may not be set multiple times", expr.position)
+        cursor.fail("offset may not be set multiple times", start_of(expr))
     if isinstance(found, Number):
-        return _with(expr, replace(target, offset_ms=round(found.value * 1000)))
+        return _with(expr, replace(target, offset_ms=_to_ms(found.value)))
     return _with(expr, replace(target, offset_expr=found))
 
 
-def _plain_offset(cursor: Cursor) -> Number:
-    sign = -1 if cursor.sees("-") else 1
-    cursor.accept("-", "+")
-    return Number(sign * cursor.duration_ms("offset") / 1000)
-
-
 def _edges(cursor: Cursor, expr: Expr) -> Expr:
-    word: Edges = "anchored" if cursor.advance().text.lower() == "anchored" else "smoothed"
+    word: Edges = "anchored" if cursor.advance().word == "anchored" else "smoothed"
     if isinstance(expr, Subquery):
-        cursor.fail(f"{word} modifier is not supported for subqueries", expr.position)
+        cursor.fail(f"{word} modifier is not supported for subqueries", start_of(expr))
     if not isinstance(expr, Selector | Range):
-        cursor.fail(f"{word} modifier not implemented", expr.position)
+        cursor.fail(f"{word} modifier not implemented", start_of(expr))
     target = expr.selector if isinstance(expr, Range) else expr
     if target.edges not in ("", word):
-        cursor.fail("anchored and smoothed modifiers cannot be used together", expr.position)
+        cursor.fail("anchored and smoothed modifiers cannot be used together", start_of(expr))
     return _with(expr, replace(target, edges=word))
 
 
 def _at(cursor: Cursor, expr: Expr) -> Expr:
     cursor.advance()
-    at = _instant(cursor)
-    target = _target(cursor, expr, "@ modifier")
+    at = _instant(cursor, start_of(expr))
+    target = _target(cursor, expr, "@")
     if target.at is not None:
-        cursor.fail("@ <timestamp> may not be set multiple times", expr.position)
+        cursor.fail("@ <timestamp> may not be set multiple times", start_of(expr))
     return _with(expr, replace(target, at=at))
 
 
-def _instant(cursor: Cursor) -> At:
-    if cursor.sees("start", "end"):
-        word = cursor.advance().text.lower()
-        cursor.expect("(", "@")
-        cursor.expect(")", "@")
+def _instant(cursor: Cursor, start: int) -> At:
+    word = cursor.token.word
+    if cursor.accept("start", "end"):
+        for bracket in "()":
+            cursor.expect(bracket, "@", "timestamp")
         return "start" if word == "start" else "end"
-    start, sign = cursor.token.position, -1 if cursor.sees("-") else 1
+    sign = -1 if cursor.sees("-") else 1
     cursor.accept("-", "+")
-    infinite = cursor.sees("inf", "nan")
-    if cursor.token.kind not in (Kind.NUMBER, Kind.DURATION) and not infinite:
+    if cursor.token.kind not in (Kind.NUMBER, Kind.DURATION):
         cursor.unexpected("@", "timestamp")
-    seconds = float(cursor.advance().text) if infinite else cursor.number()
-    if not math.isfinite(seconds) or seconds * 1000 > _FARTHEST_MS:
-        cursor.fail(f"timestamp out of bounds for @ modifier: {sign * seconds:f}", start)
-    return round(sign * seconds * 1000)
+    seconds = sign * cursor.number()
+    if not math.isfinite(seconds) or abs(seconds) >= 2.0**63:
+        told = {math.inf: "+Inf", -math.inf: "-Inf"}.get(seconds, "NaN" if seconds != seconds else f"{seconds:f}")
+        cursor.fail(f"timestamp out of bounds for @ modifier: {told}", start)
+    return _to_ms(seconds)
 
 
 def _target(cursor: Cursor, expr: Expr, what: str) -> Selector | Subquery:
@@ -184,7 +195,7 @@ def _target(cursor: Cursor, expr: Expr, what: str) -> Selector | Subquery:
     if isinstance(expr, Selector | Subquery):
         return expr
     wanted = "must be preceded by an instant vector selector or range vector selector or a subquery"
-    return cursor.fail(f"{what} {wanted}", expr.position)
+    return cursor.fail(f"{what} modifier {wanted}", start_of(expr))
 
 
 def _with(expr: Expr, target: Selector | Subquery) -> Expr:
@@ -197,4 +208,4 @@ def is_label_name(text: str) -> bool:
 
 def is_metric_name(text: str) -> bool:
     """Whether it can stand in an expression without quotes."""
-    return _METRIC.fullmatch(text) is not None and text.lower() not in NEVER_NAMES
+    return _METRIC.fullmatch(text) is not None and text.lower() not in _NEVER_NAMES | NUMBER_WORDS

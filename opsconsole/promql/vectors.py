@@ -1,6 +1,6 @@
 """What evaluation computes with: a grid of steps, and instant vectors as one matrix of series × steps."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from opsconsole.model import Labels, Millis, QueryError, Values
+from opsconsole.promql.labelsets import Indices, LabelSets
 
 Mask = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.intp]
 
 K = TypeVar("K")
 
@@ -37,26 +37,26 @@ class Grid:
 class Vector:
     """An instant vector at every step: row i is the series `labels[i]`, and has no element where `present` is false."""
 
-    labels: list[Labels]
+    labels: LabelSets
     values: Values
     present: Mask
 
     @classmethod
     def empty(cls, steps: int) -> "Vector":
-        return cls([], np.empty((0, steps)), np.empty((0, steps), dtype=bool))
+        return cls(LabelSets(), np.empty((0, steps)), np.empty((0, steps), dtype=bool))
 
     @classmethod
     def single(cls, values: Values, present: Mask | None = None, labels: Labels | None = None) -> "Vector":
         """One series, without labels unless given."""
         mask = np.ones(len(values), dtype=bool) if present is None else present
-        return cls([labels or Labels()], values[None, :], mask[None, :])
+        return cls(LabelSets([labels or Labels()]), values[None, :], mask[None, :])
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, rows: Sequence[int] | Indices) -> "Vector":
         index = np.asarray(rows, dtype=np.intp)
-        return Vector([self.labels[row] for row in index], self.values[index], self.present[index])
+        return Vector(self.labels.take(index), self.values[index], self.present[index])
 
     def where(self, mask: Mask) -> "Vector":
         """Only the elements that `mask` is true for."""
@@ -72,35 +72,30 @@ class Vector:
         return Vector(self.labels, values, self.present).nameless()
 
     def nameless(self) -> "Vector":
-        return relabelled(self, nameless)
+        return merged(Vector(self.labels.nameless(), self.values, self.present))
 
 
-def nameless(labels: Labels) -> Labels:
-    """Without the name, and without type and unit, which tell about a name."""
-    if "__type__" in labels or "__unit__" in labels:
-        return labels.without("__name__", "__type__", "__unit__")
-    return labels.without("__name__") if "__name__" in labels else labels
-
-
-def relabelled(vector: Vector, change: Callable[[Labels], Labels]) -> Vector:
-    return merged(Vector([change(labels) for labels in vector.labels], vector.values, vector.present))
+def relabelled(vector: Vector, key: Hashable, change: Callable[[Labels], Labels]) -> Vector:
+    """With every label set changed; `key` tells the change from all others."""
+    return merged(Vector(vector.labels.changed(key, change), vector.values, vector.present))
 
 
 def merged(vector: Vector) -> Vector:
     """Series that have come to bear the same labels become one; two of them with an element at one step are an error."""
-    if len(set(vector.labels)) == len(vector.labels):
+    if vector.labels.distinct:
         return vector
-    groups = grouped(vector.labels)
+    groups = vector.labels.alike()
     values = np.full((len(groups), vector.values.shape[1]), np.nan)
     present = np.zeros(values.shape, dtype=bool)
-    for at, rows in enumerate(groups.values()):
-        for row in rows:
-            mask = vector.present[row]
-            if (present[at] & mask).any():
+    for numbers, members in groups.by_size:
+        for rows in members:
+            here, rows = numbers[rows >= 0], rows[rows >= 0]
+            mask = vector.present[rows]
+            if (present[here] & mask).any():
                 raise QueryError(SAME_LABELS)
-            values[at][mask] = vector.values[row][mask]
-            present[at] |= mask
-    return Vector(list(groups), values, present)
+            values[here] = np.where(mask, vector.values[rows], values[here])
+            present[here] |= mask
+    return Vector(groups.labels, values, present)
 
 
 def grouped(keys: Iterable[K]) -> dict[K, list[int]]:
@@ -109,11 +104,3 @@ def grouped(keys: Iterable[K]) -> dict[K, list[int]]:
     for position, key in enumerate(keys):
         found.setdefault(key, []).append(position)
     return found
-
-
-def key_of(names: Sequence[str], *, on: bool) -> Callable[[Labels], tuple[tuple[str, str], ...]]:
-    """What identifies a series when only `names` count, or (without `on`) all but `names` and the metric's name."""
-    wanted = frozenset(names) if on else frozenset((*names, "__name__"))
-    if on:
-        return lambda labels: tuple(pair for pair in labels.pairs if pair[0] in wanted)
-    return lambda labels: tuple(pair for pair in labels.pairs if pair[0] not in wanted)

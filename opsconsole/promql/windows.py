@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from opsconsole.model import Block, Labels, Millis, Values
+from opsconsole.model import Block, Millis, Values
 from opsconsole.promql.blocks import Tile, stale
-from opsconsole.promql.vectors import Indices, Mask, Vector
+from opsconsole.promql.labelsets import Indices, LabelSets
+from opsconsole.promql.vectors import Mask, Vector
 
 _SUSPECT = 1e3
 
@@ -107,24 +108,27 @@ def window(block: Tile, now: Millis, ends: Millis, range_ms: int, *, left_open: 
     return Window(block, np.minimum(first, last), last, starts, ends, now)
 
 
-def newest(blocks: Sequence[Block], ref_ms: int, lookback_ms: int, *, left_open: bool) -> tuple[Vector, Values]:
+def newest(
+    blocks: Sequence[Block], labels: LabelSets, ref_ms: int, lookback_ms: int, *, left_open: bool
+) -> tuple[Vector, Values]:
     """The newest sample of each series within the lookback of one step, and the samples' own times in seconds."""
     oldest = ref_ms - lookback_ms + (1 if left_open else 0)
-    found: list[tuple[Labels, float, float]] = []
+    rows: list[int] = []
+    values: list[float] = []
+    times: list[float] = []
+    start = 0
     for block in blocks:
         place = int(block.timestamps.searchsorted(ref_ms, side="right")) - 1
-        if place < 0 or (at := int(block.timestamps[place])) < oldest:
-            continue
-        column = block.values[:, place]
-        gone = stale(column).tolist()
-        there = zip(block.labels, column.tolist(), gone, strict=True)
-        found += [(labels, value, at / 1000.0) for labels, value, ended in there if not ended]
-    alive = Vector(
-        [labels for labels, _, _ in found],
-        np.array([value for _, value, _ in found], dtype=float)[:, None],
-        np.ones((len(found), 1), dtype=bool),
-    )
-    return alive, np.array([at for _, _, at in found], dtype=float)[:, None]
+        if place >= 0 and (at := int(block.timestamps[place])) >= oldest:
+            column = block.values[:, place]
+            there = np.flatnonzero(~stale(column))
+            rows += (there + start).tolist()
+            values += column[there].tolist()
+            times += [at / 1000.0] * len(there)
+        start += len(block.labels)
+    found = labels.part(np.array(rows, dtype=np.intp))
+    alive = Vector(found, np.array(values, dtype=float)[:, None], np.ones((len(rows), 1), dtype=bool))
+    return alive, np.array(times, dtype=float)[:, None]
 
 
 def _pick(matrix: Any, index: Indices) -> Any:

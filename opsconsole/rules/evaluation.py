@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from opsconsole.clock import Clock
-from opsconsole.model import STALE, AlertState, Finding, Labels, Point, Querier, QueryError, QueryResult, Sample, Verdict
+from opsconsole.model import STALE, Alert, Finding, Labels, Point, Querier, QueryError, QueryResult, Sample, Verdict
 from opsconsole.model.labels import EMPTY
 from opsconsole.rules.groups import AlertingRule, RecordingRule, Rule, RuleGroup
 from opsconsole.rules.templates import Context, Element, Template, TemplateError, Unanswered, render
@@ -18,8 +19,17 @@ MOST_QUERIES = 16
 
 Record = Callable[[Iterable[Sample]], object]
 Take = Callable[[Verdict], Awaitable[None]]
-States = Callable[[str], Mapping[Labels, AlertState]]
+OpenIn = Callable[[str], Mapping[Labels, Alert]]
 """The pending and firing alerts of a scope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """When a rule or a group was last evaluated, how many seconds it took, and why it failed, if it did."""
+
+    at: datetime
+    seconds: float
+    error: str = ""
 
 
 class RuleError(Exception):
@@ -29,7 +39,8 @@ class RuleError(Exception):
 class GroupEvaluator:
     """Evaluates its group's rules in order at the time of the step; a rule that fails does not hold up the next.
 
-    `failing` has the rules that failed in the last step, by their place in the group, and why.
+    `failing` has the rules that failed in the last step, by their place in the group, and why; `rules` how each fared,
+    `whole` how long all took.
     """
 
     def __init__(
@@ -38,33 +49,48 @@ class GroupEvaluator:
         querier: Querier,
         record: Record,
         take: Take,
-        states: States = lambda _: {},
+        open_in: OpenIn = lambda _: {},
         *,
         clock: Clock,
         telemetry: Telemetry,
         external_url: str = "",
         external_labels: Mapping[str, str] = EMPTY,
         succeeds: bool = False,
+        settle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`succeeds`: a process before this one may have recorded, and been killed before it could end what it recorded."""
+        """`succeeds`: a process before this one may have recorded, and been killed before it could end what it recorded.
+
+        `settle` is awaited before a rule that names what a rule before it has just recorded: where recording does not reach
+        queries at once.
+        """
         self.group, self._succeeds = group, succeeds
-        self._querier, self._record, self._take, self._states = querier, record, take, states
-        self._clock, self._telemetry = clock, telemetry
+        self._querier, self._record, self._take, self._open_in = querier, record, take, open_in
+        self._clock, self._telemetry, self._settle = clock, telemetry, settle
         self._external_url, self._external_labels = external_url, external_labels
         telemetry.rule_group_interval.labels(group.key).set(group.interval.total_seconds())
         self._recorded: dict[int, frozenset[Labels]] = {}
         self.failing: dict[int, str] = {}
+        self.rules: dict[int, Evaluated] = {}
+        self.whole: Evaluated | None = None
 
     async def step(self, now: datetime) -> None:
         """Evaluate every rule at `now`."""
         began = self._clock.monotonic()
+        fresh: set[str] = set()
         for index, rule in enumerate(self.group.rules):
+            if self._settle and any(name in rule.expr for name in fresh):
+                await self._settle()
+                fresh.clear()
+            rule_began = self._clock.monotonic()
             try:
                 await self._evaluate(index, rule, now)
                 self.failing.pop(index, None)
+                fresh.add(rule.name if isinstance(rule, RecordingRule) else "ALERTS")
             except (QueryError, RuleError) as error:
                 self._failed(index, rule, error)
-        self._telemetry.rule_group_duration.labels(self.group.key).observe(self._clock.monotonic() - began)
+            self.rules[index] = Evaluated(now, self._clock.monotonic() - rule_began, self.failing.get(index, ""))
+        self.whole = Evaluated(now, self._clock.monotonic() - began)
+        self._telemetry.rule_group_duration.labels(self.group.key).observe(self.whole.seconds)
         self._telemetry.rule_group_last_evaluation.labels(self.group.key).set(now.timestamp())
 
     async def _evaluate(self, index: int, rule: Rule, now: datetime) -> None:
@@ -75,13 +101,12 @@ class GroupEvaluator:
             self._recorded[index] = self._keep(rule, points, at, await self._left(rule, at) if left is None else left)
         else:
             findings = await self._findings(rule, points, now)
-            before = self._alerts(rule)
+            before = self._open_in(rule.scope)
             await self._take(Verdict(rule.scope, now, findings))
-            self._tell("ALERTS", dict.fromkeys(self._alerts(rule), 1.0), before, at)
-
-    def _alerts(self, rule: AlertingRule) -> frozenset[Labels]:
-        """The rule's alerts as labels of `ALERTS`, the series by which rules know what fires, as in Prometheus."""
-        return frozenset(labels.merged({"alertstate": state.value}) for labels, state in self._states(rule.scope).items())
+            after = self._open_in(rule.scope)
+            self._tell("ALERTS", dict.fromkeys(_with_states(after), 1.0), _with_states(before), at)
+            since = {labels: float(int(alert.active_at.timestamp())) for labels, alert in after.items()}
+            self._tell("ALERTS_FOR_STATE", since, frozenset(before), at)
 
     async def _left(self, rule: RecordingRule, at: datetime) -> frozenset[Labels]:
         """The series of the rule that a process before this one did not end."""
@@ -151,6 +176,11 @@ class GroupEvaluator:
         if index not in self.failing:
             log.warning("a rule cannot be evaluated", extra={"group": self.group.key, "rule": rule.name, "error": str(error)})
         self.failing[index] = str(error)
+
+
+def _with_states(alerts: Mapping[Labels, Alert]) -> frozenset[Labels]:
+    """Alerts as labels of `ALERTS`, the series by which rules know what fires, as in Prometheus."""
+    return frozenset(labels.merged({"alertstate": alert.state.value}) for labels, alert in alerts.items())
 
 
 def vector(result: QueryResult) -> Sequence[Point]:

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field
 
 from opsconsole import documents, promql
 from opsconsole.clock import SystemClock, millis
-from opsconsole.model import AlertState, ConfigError, Finding, Labels, QueryError, Verdict
+from opsconsole.model import Alert, AlertState, ConfigError, Finding, Labels, QueryError, Verdict
 from opsconsole.rules import loading, notation
 from opsconsole.rules.evaluation import GroupEvaluator, RuleError, vector
 from opsconsole.rules.groups import RuleGroup
@@ -129,9 +129,10 @@ class _Alerts:
         stays += [kept for labels, held in before.items() if labels not in found and (kept := _missed(held, verdict.at))]
         self.held[verdict.scope] = {held.finding.labels: held for held in stays}
 
-    def states(self, scope: str) -> dict[Labels, AlertState]:
+    def open_in(self, scope: str) -> dict[Labels, Alert]:
         held = self.held.get(scope, {})
-        return {labels: AlertState.FIRING if one.fires else AlertState.PENDING for labels, one in held.items()}
+        states = {True: AlertState.FIRING, False: AlertState.PENDING}
+        return {labels: Alert(labels, scope, states[one.fires], one.active_at) for labels, one in held.items()}
 
     def firing(self, name: str) -> list[Finding]:
         everything = [held for scope in self.held.values() for held in scope.values()]
@@ -192,7 +193,7 @@ class _Case:
             self._engine,
             self._source.append,
             self._alerts.take,
-            self._alerts.states,
+            self._alerts.open_in,
             clock=SystemClock(),
             telemetry=Telemetry(),
             external_url=self._test.external_url,

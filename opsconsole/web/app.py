@@ -7,12 +7,12 @@ from opsconsole.web.armour import Armour
 from opsconsole.web.assets import Assets
 from opsconsole.web.console import Console
 from opsconsole.web.gate import Gate
-from opsconsole.web.pages import dashboards, heartbeats, incidents, login, overview, rules, runbooks, slas
+from opsconsole.web.pages import dashboards, explore, heartbeats, incidents, login, overview, rules, runbooks, slas
 from opsconsole.web.refusals import Refusals
 from opsconsole.web.signing_in import Logins
 from opsconsole.web.templating import Show
 
-PAGES = (overview, incidents, heartbeats, slas, dashboards, rules, runbooks)
+PAGES = (overview, incidents, heartbeats, slas, dashboards, explore, rules, runbooks)
 """Modules with `build(console, show)`; a new page is a module and its place here."""
 
 

@@ -4,12 +4,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from opsconsole.clock import Clock
 from opsconsole.collectors.runner import Standing
 from opsconsole.dashboards.loading import Dashboard
 from opsconsole.db import Database, GroupWriter
-from opsconsole.model import MetricsStore, Querier
+from opsconsole.model import Alert, Labels, Matcher, MetricsReader, MetricsStore, Querier
+from opsconsole.rules.evaluation import Evaluated
 from opsconsole.rules.groups import AlertingRule, RecordingRule, RuleGroup
 from opsconsole.settings import Secret
 from opsconsole.slas.state import DagSla
@@ -40,7 +42,7 @@ class SelfCheck:
     """A vital check that fails says that the process should be restarted (`/livez`), not only that it is not ready."""
 
 
-def _nothing_collects(deployment: str) -> Sequence[Standing]:
+def _nothing_collects(deployment: str | None) -> Sequence[Standing]:
     return ()
 
 
@@ -48,12 +50,34 @@ async def _nothing_promised(now: datetime) -> Sequence[DagSla]:
     return ()
 
 
+@dataclass(frozen=True, slots=True)
+class GroupStanding:
+    """How a rule group fared last, and its rules by their place in it."""
+
+    whole: Evaluated | None = None
+    rules: Mapping[int, Evaluated] = field(default_factory=dict)
+
+
+class NoSeries:
+    """A `MetricsReader` that knows none."""
+
+    async def labels(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[Labels]:
+        return []
+
+    async def label_names(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+        return []
+
+    async def label_values(self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+        return []
+
+
 @dataclass(frozen=True)
 class Console:
     """`reload` reads the configuration anew and answers what is wrong with it, or nothing and it is in force.
 
-    `standings` answers how a deployment's collectors fared last; `promised` how every SLA stands; `metadata` holds what exporters
-    and senders tell of their metrics.
+    `standings` answers how a deployment's collectors fared last (of all deployments, for None); `promised` how every SLA
+    stands; `alerts` which alerts are open; `evaluated` how the rule group of that key fared. `compat` is the Prometheus
+    whose ways the query language has, 2 or 3. `metadata` holds what exporters and senders tell of their metrics.
     """
 
     db: Database
@@ -72,7 +96,11 @@ class Console:
     promised: Callable[[datetime], Awaitable[Sequence[DagSla]]] = _nothing_promised
     reload: Callable[[], list[str]] | None = None
     changes: Changes = field(default_factory=Changes)
-    standings: Callable[[str], Sequence[Standing]] = _nothing_collects
+    standings: Callable[[str | None], Sequence[Standing]] = _nothing_collects
+    reader: MetricsReader = field(default_factory=NoSeries)
+    alerts: Callable[[], Sequence[Alert]] = tuple
+    evaluated: Callable[[str], GroupStanding] = lambda key: GroupStanding()
+    compat: Literal[2, 3] = 3
     metadata: Metadata = field(default_factory=Metadata)
     store: MetricsStore | None = None
     """Where samples go that are written to the console."""

@@ -8,7 +8,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from opsconsole.web.errors import NotFound
 from opsconsole.web.gate import LoginNeeded, Refused, safe_target
@@ -26,6 +26,10 @@ _TITLES = {
     500: "Something broke",
     503: "The database does not answer",
 }
+
+
+_PROMETHEUS = {404: "404 page not found\n", 405: "Method Not Allowed\n"}
+"""What its clients are told where there is nothing: they look at what a Prometheus of their version would have."""
 
 
 class Refusals:
@@ -60,6 +64,8 @@ class Refusals:
 
     async def http(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
+        if own_path(request, self._prefix).startswith("/prometheus/") and status in _PROMETHEUS:
+            return PlainTextResponse(_PROMETHEUS[status], status, getattr(error, "headers", None))
         said = "there is no such page" if status == 404 else str(getattr(error, "detail", ""))
         return self._said(request, status, said)
 

@@ -28,6 +28,7 @@ NAVIGATION = (
     ("/slas", "SLAs"),
     ("/heartbeats", "Heartbeats"),
     ("/dashboards", "Dashboards"),
+    ("/explore", "Explore"),
     ("/rules", "Rules"),
 )
 
@@ -36,7 +37,8 @@ NAVIGATION = (
 class Frame:
     """What stands around a page: its name and state, whether it refreshes itself, and the nav's count of incidents.
 
-    The state's shape always stands in the browser's tab; `marked` puts it before the heading too.
+    The state's shape always stands in the browser's tab; `marked` puts it before the heading too. `script` is a file of the
+    page's own.
     """
 
     title: str
@@ -46,6 +48,7 @@ class Frame:
     tags: Sequence[str] = field(default_factory=tuple)
     charts: bool = False
     marked: bool = False
+    script: str = ""
     refresh: str = "sse:change throttle:1s, sse:tick"
 
     @property

@@ -50,7 +50,7 @@ class World:
                 engine,
                 self.store.append,
                 keeper.take,
-                keeper.states,
+                keeper.open_in,
                 clock=self.clock,
                 telemetry=self.told.telemetry,
                 succeeds=True,

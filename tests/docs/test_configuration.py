@@ -23,7 +23,7 @@ WORDS = {
 def kind(setting: Setting) -> str:
     """In the words of the reference."""
     kinds = setting.kinds - ({"string"} if "duration" in setting.kinds else set())
-    return " or ".join(sorted((WORDS[one] for one in kinds), key=lambda word: word == "list"))
+    return " or ".join(sorted((WORDS[one] for one in kinds), key=lambda word: (word == "list", word)))
 
 
 def written(default: Any) -> str:

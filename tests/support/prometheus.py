@@ -31,6 +31,79 @@ def prometheus(series: Iterable[Series]) -> Iterator[httpx.Client]:
             yield client
 
 
+class Written:
+    """A Prometheus on loopback that takes remote writes, which can be stopped, killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._port = folder, free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+
+    def start(self) -> "Written":
+        (self._folder / "prometheus.yml").write_text("global: {scrape_interval: 1h}\n")
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log, cwd=self._folder)
+        eventually("the cluster is ready", self._ready)
+        return self
+
+    def _command(self) -> list[str]:
+        return [
+            "prometheus",
+            "--config.file=prometheus.yml",
+            "--storage.tsdb.path=data",
+            "--web.enable-remote-write-receiver",
+            f"--web.listen-address=127.0.0.1:{self._port}",
+        ]
+
+    def _ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, "the cluster ended"
+        return self.http.get(self._healthy()).status_code == 200
+
+    def _healthy(self) -> str:
+        return "/-/ready"
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(60)
+            self._process = None
+
+    def instant(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
+        """The elements of an instant vector."""
+        form = {"query": expr, "nocache": "1"} | ({"time": f"{at:.3f}"} if at is not None else {})
+        answer = self.http.post("/api/v1/query", data=form).json()
+        assert answer["status"] == "success", answer
+        found: list[dict[str, Any]] = answer["data"]["result"]
+        return found
+
+    def __enter__(self) -> "Written":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.http.close()
+
+
+class VictoriaMetrics(Written):
+    """The same of VictoriaMetrics, which makes nothing visible for half a minute unless it is told to."""
+
+    def _command(self) -> list[str]:
+        return [
+            "victoria-metrics",
+            "-storageDataPath=data",
+            f"-httpListenAddr=127.0.0.1:{self._port}",
+            "-retentionPeriod=100y",
+            "-search.latencyOffset=1ms",
+            "-memory.allowedBytes=256MiB",
+        ]
+
+    def _healthy(self) -> str:
+        return "/health"
+
+
 @contextmanager
 def _serving(folder: Path, data: Path) -> Iterator[httpx.Client]:
     address = f"127.0.0.1:{free_port()}"

@@ -19,11 +19,20 @@ _RUN = re.compile(rf"({_NUMBER})([-+]{_NUMBER.replace('[-+]?', '', 1)})?x(\d+)",
 
 
 class Loaded:
-    """A `SeriesSource` that holds what it was given."""
+    """A `SeriesSource` and `MetricsReader` that holds what it was given."""
 
     def __init__(self, series: Iterable[Series] = ()) -> None:
         self.series = list(series)
         self.asked: list[tuple[tuple[Matcher, ...], int, int]] = []
+
+    async def labels(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[Labels]:
+        return [s.labels for s in self.series if fits(s.labels, matchers)]
+
+    async def label_names(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+        return sorted({name for labels in await self.labels(matchers) for name in labels})
+
+    async def label_values(self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+        return sorted({labels[name] for labels in await self.labels(matchers) if name in labels})
 
     async def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
         self.asked.append((tuple(matchers), start_ms, end_ms))

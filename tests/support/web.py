@@ -61,13 +61,15 @@ RULES = (
 
 
 def console(db: Database, clock: FakeClock, samples: Sequence[Sample] = (), **values: Any) -> Console:
+    source = of_samples(samples)
     plain: dict[str, Any] = {
         "server": ServerSettings(),
         "auth": AuthSettings(),
         "deployments": scene.DEPLOYMENTS,
         "dashboards": (SCHEDULER,),
         "rules": RULES,
-        "querier": Engine(of_samples(samples), clock),
+        "querier": Engine(source, clock),
+        "reader": source,
     }
     slas, names = values.pop("slas", scene.SLAS), [one.name for one in values.get("deployments", scene.DEPLOYMENTS)]
     watch = SlaWatch(db, slas, names, not_told, lambda deployment: None)

@@ -1,6 +1,6 @@
 """From words to a tree: pipelines, `if`, `range`, `with`, `define`, `template`, variables."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from opsconsole.rules.templates.functions import NAMES
 from opsconsole.rules.templates.tokens import Action, Kind, TemplateError, Text, Word, split
@@ -84,13 +84,16 @@ Node = Text | Output | Branch | Jump | Call
 
 @dataclass(frozen=True, slots=True)
 class Template:
+    """`source` is the text that it was made from."""
+
     body: tuple[Node, ...]
     defined: dict[str, tuple[Node, ...]] = field(default_factory=dict)
+    source: str = ""
 
 
 def compile_template(text: str) -> Template:
     """Raises `TemplateError` where the text is not a template, names an unknown function or an undeclared variable."""
-    return _Parser(split(text)).template()
+    return replace(_Parser(split(text)).template(), source=text)
 
 
 class _Parser:

@@ -30,11 +30,11 @@ def build(console: Console, gate: Gate) -> APIRouter:
 
     @router.api_route("/livez", methods=["GET", "HEAD"])
     async def livez(request: Request) -> Response:
-        return await _answer([check for check in console.checks if check.vital], request, console.clock.now())
+        return await answer([check for check in console.checks if check.vital], request, console.clock.now())
 
     @router.api_route("/readyz", methods=["GET", "HEAD"])
     async def readyz(request: Request) -> Response:
-        return await _answer(console.checks, request, console.clock.now())
+        return await answer(console.checks, request, console.clock.now())
 
     @router.api_route("/metrics", methods=["GET", "HEAD"])
     async def metrics(request: Request) -> Response:
@@ -70,7 +70,7 @@ def _line(status: ComponentStatus, now: datetime) -> str:
     return f"{NAMES[status.component]}: {status.status} ({', '.join(part for part in (status.detail, data) if part)})"
 
 
-async def _answer(checks: tuple[SelfCheck, ...] | list[SelfCheck], request: Request, now: datetime) -> Response:
+async def answer(checks: tuple[SelfCheck, ...] | list[SelfCheck], request: Request, now: datetime) -> Response:
     problems = await asyncio.gather(*(_problem(check, now) for check in checks))
     bad = any(problems)
     if "verbose" not in request.query_params:

@@ -14,6 +14,7 @@ from opsconsole.web.api.prometheus_forms import BadData, Form, form
 from opsconsole.web.api.prometheus_json import bunched, dumped, envelope
 
 Handler = Callable[[Request], Awaitable[Response]]
+Answer = Callable[[Request, Form], Awaitable[Response]]
 T = TypeVar("T")
 
 _STATUS = {
@@ -46,18 +47,21 @@ def refusal(kind: str, text: str) -> Response:
     return Response(body.encode(errors="replace"), _STATUS.get(kind, 422), media_type="application/json")
 
 
-def endpoint(answer: Callable[[Request, Form], Awaitable[Response]]) -> Handler:
-    """A handler that reads the parameters first, and words what goes wrong."""
+def endpoints(compat: int) -> Callable[[Answer], Handler]:
+    """What makes handlers that read the parameters first and word what goes wrong, as Prometheus 2 or 3 does."""
 
-    async def handler(request: Request) -> Response:
-        try:
-            return await answer(request, await form(request))
-        except BadData as error:
-            return refusal("bad_data", str(error))
-        except QueryError as error:
-            return refusal(error.kind, _worded(error))
+    def endpoint(answer: Answer) -> Handler:
+        async def handler(request: Request) -> Response:
+            try:
+                return await answer(request, await form(request, compat))
+            except BadData as error:
+                return refusal("bad_data", str(error))
+            except QueryError as error:
+                return refusal(error.kind, _worded(error))
 
-    return handler
+        return handler
+
+    return endpoint
 
 
 async def while_connected(request: Request, work: Awaitable[T], seconds: float) -> T:

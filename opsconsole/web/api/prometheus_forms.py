@@ -14,7 +14,6 @@ from opsconsole.clock import from_millis
 from opsconsole.model import Matcher, QueryError
 from opsconsole.promql.literals import parse_duration_ms, quote
 from opsconsole.promql.matchers import predicate
-from opsconsole.promql.nodes import Selector
 from opsconsole.web.forms import body
 
 LARGEST = 4 * 1024 * 1024
@@ -23,9 +22,9 @@ _MOST_FIELDS = 10_000
 _FORM = "application/x-www-form-urlencoded"
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FAR = 2**62
+FAR = 2**62
 """Milliseconds; nobody's samples are older or younger."""
-_BOUNDS = {"-292273086-05-16T16:47:06Z": -_FAR, "292277025-08-18T07:12:54.999999999Z": _FAR}
+_BOUNDS = {"-292273086-05-16T16:47:06Z": -FAR, "292277025-08-18T07:12:54.999999999Z": FAR}
 """How Prometheus' own clients write the beginning and the end of time."""
 
 
@@ -36,8 +35,9 @@ class BadData(Exception):
 class Form:
     """The values of each name: those of the body come before those of the address."""
 
-    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, pairs: Sequence[tuple[str, str]], compat: int = 3) -> None:
         self._values: dict[str, list[str]] = {}
+        self._compat = compat
         for name, value in pairs:
             self._values.setdefault(name, []).append(value)
 
@@ -49,23 +49,28 @@ class Form:
         return next(iter(self.all(name)), "")
 
     def time_ms(self, name: str, default: int | None = None) -> int:
-        """Unix milliseconds. Raises BadData; with a `default`, for an absent value, too old or young a time is no mistake."""
+        """Unix milliseconds. Raises BadData; a parameter that has a `default` may be absent."""
         text = self.get(name)
         if default is not None and not text:
             return default
         try:
             return _time_ms(text)
         except ValueError:
-            raise invalid(name, f"cannot parse {quote(text)} to a valid timestamp") from None
+            raise self._no_time(name, optional=default is not None) from None
 
     def moment(self, name: str, default: datetime | None = None) -> datetime:
         """The same as a time of the calendar, which ends where Python's does."""
         if default is not None and not self.get(name):
             return default
         try:
-            return from_millis(self.time_ms(name))
+            return from_millis(_time_ms(self.get(name)))
         except (ValueError, OverflowError):
-            raise invalid(name, f"cannot parse {quote(self.get(name))} to a valid timestamp") from None
+            raise self._no_time(name, optional=default is not None) from None
+
+    def _no_time(self, name: str, *, optional: bool) -> BadData:
+        """Prometheus says it twice of a parameter that may be absent."""
+        twice = f"{'Invalid' if self._compat == 2 else 'invalid'} time value for '{name}': " if optional else ""
+        return invalid(name, f"{twice}cannot parse {quote(self.get(name))} to a valid timestamp")
 
     def nanoseconds(self, name: str) -> int:
         """A duration: seconds as a number, or `1h30m`. Raises BadData."""
@@ -86,20 +91,23 @@ class Form:
         return int(text)
 
     def selectors(self) -> list[tuple[Matcher, ...]]:
-        """The series selectors of `match[]`. Raises BadData."""
-        return [_selector(text) for text in self.all("match[]")]
+        """The series selectors of `match[]`, each of which must demand something. Raises BadData."""
+        found = [_selector(text, self._compat) for text in self.all("match[]")]
+        if any(all(predicate(matcher)("") for matcher in matchers) for matchers in found):
+            raise BadData("match[] must contain at least one non-empty matcher")
+        return found
 
 
 def invalid(name: str, why: str) -> BadData:
     return BadData(f"invalid parameter {quote(name)}: {why}")
 
 
-async def form(request: Request) -> Form:
+async def form(request: Request, compat: int = 3) -> Form:
     """Raises HTTPException for a body that is too large, too slow or broken off."""
     pairs: list[tuple[str, str]] = []
     if request.method == "POST" and request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
         pairs += _pairs(await body(request, LARGEST))
-    return Form(pairs + _pairs(request.scope["query_string"]))
+    return Form(pairs + _pairs(request.scope["query_string"]), compat)
 
 
 def _pairs(text: bytes) -> list[tuple[str, str]]:
@@ -127,7 +135,7 @@ def _time_ms(text: str) -> int:
         raise ValueError(text)
     fraction, whole = math.modf(seconds)
     thousandths = math.copysign(math.floor(abs(fraction) * 1000 + 0.5), fraction)
-    return max(-_FAR, min(_FAR, int(whole) * 1000 + int(thousandths)))
+    return max(-FAR, min(FAR, int(whole) * 1000 + int(thousandths)))
 
 
 def _calendar_ms(text: str) -> int:
@@ -156,13 +164,8 @@ def _nanoseconds(text: str) -> int:
         raise ValueError(f"cannot parse {quote(text)} to a valid duration") from None
 
 
-def _selector(text: str) -> tuple[Matcher, ...]:
+def _selector(text: str, compat: int) -> tuple[Matcher, ...]:
     try:
-        expr = promql.parse(text)
+        return promql.parse_selector(text, compat)
     except QueryError as error:
         raise BadData(str(error)) from None
-    if not isinstance(expr, Selector) or expr.offset_ms or expr.at is not None:
-        raise BadData("1:1: parse error: unexpected expression, expected a series selector")
-    if all(predicate(matcher)("") for matcher in expr.matchers):
-        raise BadData("match[] must contain at least one non-empty matcher")
-    return expr.matchers

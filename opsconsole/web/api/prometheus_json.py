@@ -46,6 +46,12 @@ def timestamp(at_ms: int) -> str:
     return f"{'-' if at_ms < 0 else ''}{seconds}" + (f".{rest:03d}" if rest else "")
 
 
+def _short(at_ms: int) -> str:
+    """As scalars and texts have it, which Go writes by its own rules: no zeros at the end."""
+    text = timestamp(at_ms)
+    return text.rstrip("0") if "." in text else text
+
+
 def envelope(data: Iterable[str], warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Iterator[str]:
     """A success around its data."""
     yield '{"status":"success","data":'
@@ -62,9 +68,9 @@ def query_data(result: QueryResult, at_ms: int) -> Iterator[str]:
         case "vector":
             yield from _array(map(_point, result.points))
         case "scalar":
-            yield from (f'[{timestamp(point.at_ms)},"{plain(point.value)}"]' for point in result.points)
+            yield from (f'[{_short(point.at_ms)},"{plain(point.value)}"]' for point in result.points)
         case "string":
-            yield f"[{timestamp(at_ms)},{dumped(result.text)}]"
+            yield f"[{_short(at_ms)},{dumped(result.text)}]"
     yield "}"
 
 

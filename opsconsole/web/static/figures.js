@@ -68,6 +68,16 @@
     Plotly.react(chart, coloured(figure.data, styles), layout, options);
   }
 
+  // What stands in the page already, as an answer's own chart does, is drawn once.
+  function take(chart) {
+    if (figures.has(chart)) return;
+    const figure = JSON.parse(document.getElementById(chart.dataset.figureIn).textContent);
+    figures.set(chart, figure);
+    draw(chart);
+    name(chart, figure);
+    say(chart, figure.note || "", "");
+  }
+
   async function load(chart) {
     if (document.hidden && figures.has(chart)) return;
     try {
@@ -86,9 +96,11 @@
   function loadAll() {
     for (const chart of figures.keys()) if (!chart.isConnected) figures.delete(chart);
     document.querySelectorAll(".chart[data-figure]").forEach(load);
+    document.querySelectorAll(".chart[data-figure-in]").forEach(take);
   }
 
   loadAll();
+  document.addEventListener("console:figures", loadAll);
   setInterval(loadAll, every);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => [...figures.keys()].forEach(draw));
 })();

@@ -7,7 +7,19 @@ from datetime import datetime, timedelta
 
 from opsconsole import documents
 from opsconsole.clock import millis
-from opsconsole.model import STALE_NAN_BITS, AlertState, Labels, Matcher, MatchOp, Point, QueryError, QueryResult, Sample, Verdict
+from opsconsole.model import (
+    STALE_NAN_BITS,
+    Alert,
+    AlertState,
+    Labels,
+    Matcher,
+    MatchOp,
+    Point,
+    QueryError,
+    QueryResult,
+    Sample,
+    Verdict,
+)
 from opsconsole.promql import Engine
 from opsconsole.rules import GroupEvaluator, loading
 from opsconsole.rules.memory import MemorySource
@@ -24,6 +36,7 @@ class Bench:
     verdicts: list[Verdict] = field(default_factory=list)
     telemetry: Telemetry = field(default_factory=Telemetry)
     states: dict[Labels, AlertState] = field(default_factory=dict)
+    since: datetime = NOON
 
     def __post_init__(self) -> None:
         self.restarted()
@@ -37,7 +50,7 @@ class Bench:
             engine,
             self.source.append,
             self.take,
-            lambda _: dict(self.states),
+            lambda scope: {labels: Alert(labels, scope, state, self.since) for labels, state in self.states.items()},
             clock=clock,
             telemetry=self.telemetry,
             succeeds=True,
@@ -129,6 +142,11 @@ async def test_what_waits_and_what_fires_is_a_series_as_in_prometheus() -> None:
         await bench.evaluator.step(now)
     found = await bench.source.select([Matcher("__name__", MatchOp.EQUAL, "ALERTS")], millis(NOON), millis(NOON) + 2000)
     one = Labels(__name__="ALERTS", alertname="Down", job="a", severity="high")
+    [since] = await bench.source.select(
+        [Matcher("__name__", MatchOp.EQUAL, "ALERTS_FOR_STATE")], millis(NOON), millis(NOON) + 2000
+    )
+    assert since.labels == one.merged({"__name__": "ALERTS_FOR_STATE"})
+    assert (since.timestamps[0], since.values[0]) == (millis(NOON), NOON.timestamp())
     bits = {
         series.labels: dict(zip(series.timestamps.tolist(), series.values.view("int64").tolist(), strict=True))
         for series in found

@@ -1,0 +1,84 @@
+"""The metrics engine that the configuration names: the embedded store, or a cluster underneath."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from opsconsole import promql
+from opsconsole.clock import Clock
+from opsconsole.cluster.querier import Careful, ClusterQuerier
+from opsconsole.cluster.store import ClusterStore
+from opsconsole.cluster.transport import Transport, open_http
+from opsconsole.config import Loaded
+from opsconsole.db import Database
+from opsconsole.loops import Loops
+from opsconsole.model import MetricsReader, MetricsStore, Querier
+from opsconsole.telemetry import Telemetry
+from opsconsole.tsdb.settings import Settings as StoreSettings
+from opsconsole.tsdb.store import Store
+
+
+async def _at_once() -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Where samples go and where answers come from.
+
+    `judging` answers rules: nothing, rather than from less than was collected. After `settle` queries see what was
+    appended before. `loops` run besides flush and maintenance.
+    """
+
+    store: MetricsStore
+    querier: Querier
+    reader: MetricsReader
+    judging: Querier
+    settle: Callable[[], Awaitable[None]] = _at_once
+    loops: Callable[[Loops], Sequence[Coroutine[Any, Any, None]]] = lambda _: ()
+
+
+async def opened(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Clock, telemetry: Telemetry) -> Metrics:
+    """Opened for writing, and closed by `stack`. Raises OpsConsoleError."""
+    if loaded.config.storage.metrics.engine == "prometheus":
+        return await _cluster(stack, loaded, db, clock, telemetry)
+    store = _store(loaded, db, clock, telemetry)
+    await store.open()
+    stack.push_async_callback(store.close)
+    querier = promql.Engine(store, clock, _promql(loaded))
+    return Metrics(store, querier, store, querier)
+
+
+async def reading(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Clock) -> Querier:
+    """What answers queries beside a console that may be running, which it leaves alone."""
+    settings = loaded.config.storage.metrics
+    if settings.engine == "prometheus":
+        http = await stack.enter_async_context(open_http(settings))
+        return ClusterQuerier(Transport(http, settings), settings)
+    store = _store(loaded, db, clock, Telemetry())
+    await store.open(read_only=True)
+    return promql.Engine(store, clock, _promql(loaded))
+
+
+async def _cluster(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Clock, telemetry: Telemetry) -> Metrics:
+    settings = loaded.config.storage.metrics
+    transport = Transport(await stack.enter_async_context(open_http(settings)), settings)
+    store = ClusterStore(db, transport, clock, telemetry, settings)
+    await store.open()
+    stack.push_async_callback(store.close)
+    querier = ClusterQuerier(transport, settings)
+
+    def loops(loops: Loops) -> Sequence[Coroutine[Any, Any, None]]:
+        return [loops.consume(store.wake, store.send, name="cluster")]
+
+    return Metrics(store, querier, querier, Careful(querier, store), store.settle, loops)
+
+
+def _store(loaded: Loaded, db: Database, clock: Clock, telemetry: Telemetry) -> Store:
+    return Store(db, clock, telemetry, StoreSettings(retention=loaded.config.storage.retention.metrics))
+
+
+def _promql(loaded: Loaded) -> promql.Settings:
+    config = loaded.config
+    return promql.Settings(compat=config.storage.metrics.promql_compat, subquery_step=config.rules.evaluation_interval)

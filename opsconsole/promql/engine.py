@@ -12,6 +12,7 @@ from opsconsole.model import Block, Labels, Point, QueryError, QueryResult, Row,
 from opsconsole.promql.budget import Budget
 from opsconsole.promql.durations import resolved
 from opsconsole.promql.evaluator import Evaluator, Value
+from opsconsole.promql.fading import settled
 from opsconsole.promql.labelsets import Known
 from opsconsole.promql.nodes import Expr, Range, Subquery, ValueType, bare
 from opsconsole.promql.notes import Notes
@@ -19,7 +20,7 @@ from opsconsole.promql.parser import parse
 from opsconsole.promql.plan import Fetched, Request, Times, requests
 from opsconsole.promql.settings import Settings
 from opsconsole.promql.types import type_of
-from opsconsole.promql.vectors import Grid, Vector
+from opsconsole.promql.vectors import SAME_LABELS, Grid, Vector
 
 _Shape = Callable[[Evaluator, Expr, Grid], QueryResult]
 
@@ -67,7 +68,8 @@ class Engine:
         )
         budget = Budget(self._clock, settings.max_samples, settings.timeout.total_seconds())
         answers = await self._fetch(requests(tree, times), budget)
-        evaluator = Evaluator(Fetched(answers, self._known), times, budget, notes, settings.compat)
+        fading = settings.delayed_name_removal and settings.compat == 3
+        evaluator = Evaluator(Fetched(answers, self._known, fading=fading), times, budget, notes, settings.compat)
         work = sum(len(block.labels) for _, blocks in answers for block in blocks) * grid.steps + budget.loaded
         if work <= _QUICK:
             return _computed(evaluator, tree, grid, shape)
@@ -102,12 +104,15 @@ def _computed(evaluator: Evaluator, tree: Expr, grid: Grid, shape: _Shape) -> Qu
 def _instant_result(evaluator: Evaluator, tree: Expr, grid: Grid) -> QueryResult:
     at_ms, inner = int(grid.times[0]), bare(tree)
     if isinstance(inner, Range | Subquery):
-        rows = [Row(labels, times, values) for labels, times, values in evaluator.matrix(inner, grid)]
+        rows = [Row(settled(labels), times, values) for labels, times, values in evaluator.matrix(inner, grid)]
+        if len({row.labels for row in rows}) < len(rows):
+            raise QueryError(SAME_LABELS)
         return QueryResult("matrix", rows=sorted(rows, key=_by_labels))
     value = evaluator.evaluate(tree, grid)
     if isinstance(value, str):
         return QueryResult("string", text=value)
     if isinstance(value, Vector):
+        value = value.settled()
         there = zip(value.labels, value.values[:, 0].tolist(), value.present[:, 0].tolist(), strict=True)
         return QueryResult("vector", [Point(labels, at_ms, number) for labels, number, present in there if present])
     return QueryResult("scalar", [Point(Labels(), at_ms, float(value[0]))])
@@ -115,7 +120,7 @@ def _instant_result(evaluator: Evaluator, tree: Expr, grid: Grid) -> QueryResult
 
 def _range_result(evaluator: Evaluator, tree: Expr, grid: Grid) -> QueryResult:
     value = evaluator.evaluate(tree, grid)
-    vector = _as_vector(value)
+    vector = _as_vector(value).settled()
     rows = [
         Row(labels, grid.times, values) if present.all() else Row(labels, grid.times[present], values[present])
         for labels, values, present in zip(vector.labels, vector.values, vector.present, strict=True)

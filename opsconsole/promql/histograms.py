@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from opsconsole.model import Labels, Millis, Values
+from opsconsole.promql.fading import told_name
 from opsconsole.promql.labelsets import Groups, Indices, LabelSets
 from opsconsole.promql.literals import parse_bound
 from opsconsole.promql.notes import Forced, Notes
@@ -58,8 +59,8 @@ def _estimated(vector: Vector, estimate: Callable[[Values, Values, Any], Values]
     steps = vector.values.shape[1]
     groups = vector.labels.grouped(("le",), by=False, named=compat != 2)
     layouts, malformed = vector.labels.derived(("layouts", compat == 2), lambda: _layouts(vector.labels, groups))
-    for bound in malformed:
-        place.notes.bucket(bound, "", place.position)
+    for bound, name in malformed:
+        place.notes.bucket(bound, name, place.position)
     values, present = np.full((len(groups), steps), np.nan), np.zeros((len(groups), steps), dtype=bool)
     for bounds, numbers, members in layouts:
         many = max(1, _CELLS // (len(bounds) * steps))
@@ -73,9 +74,9 @@ def _estimated(vector: Vector, estimate: Callable[[Values, Values, Any], Values]
     return Vector(groups.labels, values, present).compact().nameless()
 
 
-def _layouts(labels: LabelSets, groups: Groups) -> tuple[list[tuple[Values, Indices, Indices]], list[str]]:
+def _layouts(labels: LabelSets, groups: Groups) -> tuple[list[tuple[Values, Indices, Indices]], list[tuple[str, str]]]:
     """Histograms with the same bounds together: the bounds, ascending, the groups' numbers, and bucket × group series' places;
-    and what stands where a bound should."""
+    and what stands where a bound should, with the metric's name if it is told."""
     bounds = [_bound(one) for one in labels]
     alike: dict[tuple[float, ...], list[tuple[int, list[int]]]] = {}
     for number, (_, rows) in enumerate(groups.rows()):
@@ -86,7 +87,8 @@ def _layouts(labels: LabelSets, groups: Groups) -> tuple[list[tuple[Values, Indi
         (np.array(key), np.array([number for number, _ in found]), np.array([buckets for _, buckets in found], dtype=np.intp).T)
         for key, found in alike.items()
     ]
-    return layouts, list(dict.fromkeys(one.get("le", "") for one, bound in zip(labels, bounds, strict=True) if bound != bound))
+    odd = [(one.get("le", ""), told_name(one)) for one, bound in zip(labels, bounds, strict=True) if bound != bound]
+    return layouts, list(dict.fromkeys(odd))
 
 
 def _bound(labels: Labels) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from opsconsole.model import Labels, QueryError
-from opsconsole.promql.labelsets import nameless
+from opsconsole.promql.fading import nameless
 from opsconsole.promql.matchers import pattern
 from opsconsole.promql.nodes import Expr, Range, Selector
 from opsconsole.promql.selectors import is_label_name

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsconsole.model import Labels
+from opsconsole.promql.fading import Fading, fading, nameless, settled, shared
 
 Indices = npt.NDArray[np.intp]
 
@@ -107,6 +108,13 @@ class LabelSets(Sequence[Labels]):
     def nameless(self) -> "LabelSets":
         return self.changed("nameless", nameless)
 
+    def fading(self) -> "LabelSets":
+        """The same, but names will go late."""
+        return self.changed("fading", fading)
+
+    def settled(self) -> "LabelSets":
+        return self.changed("settled", settled)
+
     @property
     def distinct(self) -> bool:
         """Whether no two of them are alike. A part may name a place twice only where it says so here."""
@@ -117,11 +125,18 @@ class LabelSets(Sequence[Labels]):
     def grouped(self, names: tuple[str, ...], *, by: bool, named: bool = False) -> "Groups":
         """Series alike in `names`, or (without `by`) in everything but `names` and, unless `named`, the metric's name."""
         place = ("grouped", names, by, named)
-        if self._base is not self and self._whole():
+        if self._base is not self and self._whole() and not self._fades():
             return self.derived(place, lambda: self._base.grouped(names, by=by, named=named).part(self._index))
         if by or named:
-            return self.derived(place, lambda: Groups.of([_kept(one, names, by) for one in self.sets]))
-        return self.derived(place, lambda: Groups.of([_kept(one, (*names, "__name__"), by) for one in self.sets]))
+            return self.derived(place, lambda: self._grouped(names, by))
+        return self.derived(place, lambda: self._grouped((*names, "__name__"), by))
+
+    def _grouped(self, names: tuple[str, ...], by: bool) -> "Groups":
+        groups = Groups.of([_kept(one, names, by) for one in self.sets])
+        return groups.sharing(self.sets) if self._fades() else groups
+
+    def _fades(self) -> bool:
+        return bool(self._base.sets) and isinstance(self._base.sets[0], Fading)
 
     def alike(self) -> "Groups":
         """Series that bear the very same labels."""
@@ -151,6 +166,11 @@ class Groups:
         numbers: dict[Labels, int] = {}
         codes = [numbers.setdefault(key, len(numbers)) for key in keys]
         return cls(np.array(codes, dtype=np.intp), LabelSets(numbers))
+
+    def sharing(self, members: Sequence[Labels]) -> "Groups":
+        """The same, each group's name gone late if one of its members' is."""
+        labels = [shared(key, [members[row] for row in rows.tolist()]) for key, rows in self.rows()]
+        return Groups(self.codes, LabelSets(labels))
 
     def part(self, index: Indices) -> "Groups":
         """Of the label sets at these places."""
@@ -217,13 +237,6 @@ class Known:
                 _, gone = self._found.popitem(last=False)
                 self._held -= len(gone)
         return made
-
-
-def nameless(labels: Labels) -> Labels:
-    """Without the name, and without type and unit, which tell about a name."""
-    if "__type__" in labels or "__unit__" in labels:
-        return labels.without("__name__", "__type__", "__unit__")
-    return labels.without("__name__") if "__name__" in labels else labels
 
 
 def _distinct(sets: Sequence[Labels]) -> bool:

@@ -100,12 +100,13 @@ def _wanted(expr: Expr, times: Times, start_ms: int, end_ms: int) -> Iterator[Re
 class Fetched:
     """The answers to the requests."""
 
-    def __init__(self, answers: Sequence[tuple[Request, list[Block]]], known: Known) -> None:
-        self._answers, self._known = answers, known
+    def __init__(self, answers: Sequence[tuple[Request, list[Block]]], known: Known, *, fading: bool = False) -> None:
+        self._answers, self._known, self._fading = answers, known, fading
 
     def labels(self, blocks: Sequence[Block]) -> LabelSets:
         """Those of all series of the blocks, counted through."""
-        return self._known.of(block.labels for block in blocks)
+        labels = self._known.of(block.labels for block in blocks)
+        return labels.fading() if self._fading else labels
 
     def blocks(self, matchers: Matchers, start_ms: int, end_ms: int) -> list[Block]:
         for request, blocks in self._answers:

@@ -71,6 +71,11 @@ class Vector:
         """The same series without their names, with new values."""
         return Vector(self.labels, values, self.present).nameless()
 
+    def settled(self) -> "Vector":
+        """As the answer shows it: what names were to go late are gone."""
+        labels = self.labels.settled()
+        return self if labels is self.labels else merged(Vector(labels, self.values, self.present))
+
     def nameless(self) -> "Vector":
         return merged(Vector(self.labels.nameless(), self.values, self.present))
 

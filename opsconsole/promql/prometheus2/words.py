@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from opsconsole.model import QueryError
 from opsconsole.promql.nodes import COMPARISONS, SET_OPERATORS
-from opsconsole.promql.signatures import AGGREGATIONS
+from opsconsole.promql.signatures import AGGREGATIONS, NEWER
 
 
 class Kind(enum.StrEnum):
@@ -67,7 +67,7 @@ _MATCHING = ("bool", "by", "group_left", "group_right", "ignoring", "offset", "o
 _KINDS = {
     **dict.fromkeys(_MATCHING, Kind.KEYWORD),
     **dict.fromkeys((*SET_OPERATORS, "atan2"), Kind.OPERATOR),
-    **dict.fromkeys(AGGREGATIONS, Kind.AGGREGATION),
+    **dict.fromkeys(AGGREGATIONS.keys() - NEWER, Kind.AGGREGATION),
     **dict.fromkeys(("start", "end"), Kind.MARK),
     **dict.fromkeys(("inf", "nan"), Kind.NUMBER),
 }

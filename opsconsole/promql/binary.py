@@ -1,5 +1,6 @@
 """Binary operators between vectors and scalars, and how the series of two vectors find each other."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,10 @@ def vectors(node: Binary, left: Vector, right: Vector, compat: int, budget: Budg
     """
     swapped = node.matching.cardinality is Cardinality.ONE_TO_MANY
     many, one = (right, left) if swapped else (left, right)
-    _refuse_ambiguous_ones(node.matching, many, one, "left" if swapped else "right")
+    if ambiguous := _ambiguous_ones(node.matching, many, one, "left" if swapped else "right"):
+        if ambiguous.step:
+            vectors(node, _first(left, ambiguous.step), _first(right, ambiguous.step), compat, budget)
+        raise QueryError(ambiguous.message)
     rows, matches = _pairs(node.matching, many.labels, one.labels, many.values.shape[1], budget)
     if not len(rows):
         return Vector.empty(left.values.shape[1])
@@ -122,18 +126,40 @@ def _operated(node: Binary, left: Values, right: Values) -> tuple[Values, Mask]:
     return (true.astype(float), np.ones(left.shape, dtype=bool)) if node.returns_bool else (left, true)
 
 
-def _refuse_ambiguous_ones(matching: Matching, many: Vector, one: Vector, side: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _Ambiguity:
+    """Another mistake at an earlier step is told instead."""
+
+    step: int
+    message: str
+
+
+def _first(vector: Vector, steps: int) -> Vector:
+    return Vector(vector.labels, vector.values[:, :steps], vector.present[:, :steps])
+
+
+def _ambiguous_ones(matching: Matching, many: Vector, one: Vector, side: str) -> _Ambiguity | None:
+    """The first series that comes second in its group, at the first step where one does."""
     groups = one.labels.grouped(matching.labels, by=matching.on)
     if len(groups) == len(one):
-        return
+        return None
     meeting = many.present.any(axis=0)
+    found: list[tuple[int, int, int, Labels]] = []
     for key, rows in groups.rows():
-        if len(rows) > 1 and ((one.present[rows].sum(axis=0) > 1) & meeting).any():
-            first, second = sorted(repr(one.labels[row]) for row in rows[:2].tolist())
-            raise QueryError(
-                f"found duplicate series for the match group {key!r} on the {side} hand-side of the operation: "
-                f"[{first}, {second}];many-to-many matching not allowed: matching labels must be unique on one side"
-            )
+        twice = (one.present[rows].sum(axis=0) > 1) & meeting if len(rows) > 1 else np.zeros(1, dtype=bool)
+        if twice.any():
+            step = int(np.argmax(twice))
+            first, second = rows[one.present[rows, step]][:2].tolist()
+            found.append((step, second, first, key))
+    if not found:
+        return None
+    step, second, first, key = min(found)
+    return _Ambiguity(
+        step,
+        f"found duplicate series for the match group {key!r} on the {side} hand-side of the operation: "
+        f"[{one.labels[second]!r}, {one.labels[first]!r}];"
+        "many-to-many matching not allowed: matching labels must be unique on one side",
+    )
 
 
 def _refuse_twice(groups: Groups, rows: Indices, present: Mask, complaint: str) -> None:

@@ -18,6 +18,7 @@ from opsconsole.promql.nodes import Expr, Range, Subquery, ValueType, bare
 from opsconsole.promql.notes import Notes
 from opsconsole.promql.parser import parse
 from opsconsole.promql.plan import Fetched, Request, Times, requests
+from opsconsole.promql.prometheus2.evaluator import Evaluator2, refuse_wrapped
 from opsconsole.promql.settings import Settings
 from opsconsole.promql.types import type_of
 from opsconsole.promql.vectors import SAME_LABELS, Grid, Vector
@@ -69,7 +70,8 @@ class Engine:
         budget = Budget(self._clock, settings.max_samples, settings.timeout.total_seconds())
         answers = await self._fetch(requests(tree, times), budget)
         fading = settings.delayed_name_removal and settings.compat == 3
-        evaluator = Evaluator(Fetched(answers, self._known, fading=fading), times, budget, notes, settings.compat)
+        kind = Evaluator2 if settings.compat == 2 else Evaluator
+        evaluator = kind(Fetched(answers, self._known, fading=fading), times, budget, notes, settings.compat)
         work = sum(len(block.labels) for _, blocks in answers for block in blocks) * grid.steps + budget.loaded
         if work <= _QUICK:
             return _computed(evaluator, tree, grid, shape)
@@ -107,6 +109,8 @@ def _instant_result(evaluator: Evaluator, tree: Expr, grid: Grid) -> QueryResult
         rows = [Row(settled(labels), times, values) for labels, times, values in evaluator.matrix(inner, grid)]
         if len({row.labels for row in rows}) < len(rows):
             raise QueryError(SAME_LABELS)
+        if isinstance(evaluator, Evaluator2):
+            refuse_wrapped(tree, rows)
         return QueryResult("matrix", rows=sorted(rows, key=_by_labels))
     value = evaluator.evaluate(tree, grid)
     if isinstance(value, str):

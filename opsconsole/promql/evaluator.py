@@ -119,7 +119,10 @@ class Evaluator:
         refs, lookback = self._refs(node, grid), self._times.lookback_ms
         _, after = self._times.beyond(node)
         blocks = self._fetched.blocks(node.matchers, int(refs.min()) - lookback, int(refs.max()) + after)
-        labels = self._fetched.labels(blocks)
+        return self._newest(blocks, refs, grid)
+
+    def _newest(self, blocks: list[Block], refs: Millis, grid: Grid) -> tuple[Vector, Values]:
+        labels, lookback = self._fetched.labels(blocks), self._times.lookback_ms
         shape = (len(labels), grid.steps)
         self._budget.hold(len(labels) * grid.steps)
         if grid.steps == 1 and len(labels) <= _FEW:
@@ -213,7 +216,7 @@ class Evaluator:
             return self._over_range(node, grid)
         if node.name in functions.MATH:
             vector = self.vector(node.args[0], grid)
-            return vector.mapped(functions.MATH[node.name](vector.values))
+            return vector.mapped(self._math(node.name)(vector.values))
         if node.name in functions.DATES:
             return self._date(node, grid)
         if node.name in _ONLY_NATIVE:
@@ -230,9 +233,16 @@ class Evaluator:
         inner = bare(node.args[at])
         if isinstance(inner, Range) and inner.selector.edges:
             return self._edged(node, inner, grid)
-        vector = self._windowed(node.args[at], grid, lambda seen: _OVER_RANGE[node.name](seen, self._compat, *params))
+        function = self._over_range_function(node.name)
+        vector = self._windowed(node.args[at], grid, lambda seen: function(seen, self._compat, *params))
         self._annotate(node, params, vector)
         return vector if node.name in _KEEP_NAMES else vector.nameless()
+
+    def _math(self, name: str) -> Callable[[Values], Values]:
+        return functions.MATH[name]
+
+    def _over_range_function(self, name: str) -> Callable[..., rates.Result]:
+        return _OVER_RANGE[name]
 
     def _edged(self, node: Call, ranged: Range, grid: Grid) -> Vector:
         blocks, ends = self._ranged(ranged, grid)
@@ -345,10 +355,10 @@ class Evaluator:
 
     def _call_histogram_fraction(self, node: Call, grid: Grid) -> Value:
         """In Prometheus 2 for native histograms alone, which are not kept here."""
+        lower, upper, vector = self.scalar(node.args[0], grid), self.scalar(node.args[1], grid), self.vector(node.args[2], grid)
         if self._compat == 2:
             return Vector.empty(grid.steps)
-        lower, upper = self.scalar(node.args[0], grid), self.scalar(node.args[1], grid)
-        return histograms.histogram_fraction(lower, upper, self.vector(node.args[2], grid), self._place(node.args[2], grid))
+        return histograms.histogram_fraction(lower, upper, vector, self._place(node.args[2], grid))
 
     def _call_label_replace(self, node: Call, grid: Grid) -> Value:
         target, replacement, source, regex = self._strings(node, grid)

@@ -31,13 +31,13 @@ class Place:
 
 def histogram_quantile(quantile: Values, vector: Vector, compat: int, place: Place) -> Vector:
     def estimate(bounds: Values, counts: Values, at: Any) -> Values:
-        bounds, counts = _coalesced(bounds, counts)
+        bounds, counts = coalesced(bounds, counts)
         if compat == 2:
-            return _quantiles(quantile[at], bounds, np.fmax.accumulate(counts, axis=0))
+            return quantiles(quantile[at], bounds, np.fmax.accumulate(counts, axis=0))
         rising, forced = _rising(counts)
         if forced is not None and np.isposinf(bounds[-1]):
             _tell(place, bounds, rising - counts, forced & (quantile[at] >= 0) & (quantile[at] <= 1), at)
-        return _quantiles(quantile[at], bounds, rising)
+        return quantiles(quantile[at], bounds, rising)
 
     return _estimated(vector, estimate, compat, place)
 
@@ -108,7 +108,7 @@ def _patterns(present: Mask) -> list[tuple[Any, Indices]]:
     return [(here, seen) for here in columns if len(seen := np.flatnonzero(present[:, here[0]]))]
 
 
-def _quantiles(quantile: Values, bounds: Values, counts: Values) -> Values:
+def quantiles(quantile: Values, bounds: Values, counts: Values) -> Values:
     """prometheus/prometheus, `promql/quantile.go`, `bucketQuantile`: linear within the bucket where the rank falls.
 
     Needs a +Inf bucket and one more; a rank in the +Inf bucket gives the highest finite bound.
@@ -150,7 +150,7 @@ def _interpolated(quantile: Values, bounds: Values, counts: Values, total: Value
     return np.select([beyond, negative], [bounds[-2], bounds[0]], inside)
 
 
-def _coalesced(bounds: Values, counts: Values) -> tuple[Values, Values]:
+def coalesced(bounds: Values, counts: Values) -> tuple[Values, Values]:
     """Buckets with one and the same bound, written differently, added up."""
     unique, starts = np.unique(bounds, return_index=True)
     return (bounds, counts) if len(unique) == len(bounds) else (unique, np.add.reduceat(counts, starts, axis=0))
@@ -158,7 +158,7 @@ def _coalesced(bounds: Values, counts: Values) -> tuple[Values, Values]:
 
 def _fractions(lower: Values, upper: Values, bounds: Values, counts: Values) -> Values:
     """The share of observations between two values (prometheus/prometheus, `promql/quantile.go`, `BucketFraction`)."""
-    bounds, counts = _coalesced(bounds, counts)
+    bounds, counts = coalesced(bounds, counts)
     total = counts[-1]
     if not np.isposinf(bounds[-1]):
         return np.full(total.shape, np.nan)

@@ -101,15 +101,28 @@ class Fetched:
     """The answers to the requests."""
 
     def __init__(self, answers: Sequence[tuple[Request, list[Block]]], known: Known, *, fading: bool = False) -> None:
-        self._answers, self._known, self._fading = answers, known, fading
+        self.answers, self.known, self._fading = answers, known, fading
 
     def labels(self, blocks: Sequence[Block]) -> LabelSets:
         """Those of all series of the blocks, counted through."""
-        labels = self._known.of(block.labels for block in blocks)
+        labels = self.known.of(block.labels for block in blocks)
         return labels.fading() if self._fading else labels
 
     def blocks(self, matchers: Matchers, start_ms: int, end_ms: int) -> list[Block]:
-        for request, blocks in self._answers:
+        for request, blocks in self.answers:
             if request.covers(matchers, start_ms, end_ms):
                 return blocks
         raise LookupError(f"nothing was fetched for {matchers} from {start_ms} to {end_ms}")
+
+
+class WhatThereIs(Fetched):
+    """The same answers, for a question that goes beyond what was fetched: then with what there is of it."""
+
+    def __init__(self, fetched: Fetched) -> None:
+        super().__init__(fetched.answers, fetched.known)
+
+    def blocks(self, matchers: Matchers, start_ms: int, end_ms: int) -> list[Block]:
+        for request, blocks in self.answers:
+            if request.matchers == matchers and request.start_ms <= start_ms <= request.end_ms:
+                return blocks
+        return []

@@ -3,6 +3,8 @@
 import enum
 from dataclasses import dataclass
 
+import numpy as np
+
 from opsconsole.model import QueryError
 from opsconsole.promql.nodes import COMPARISONS, SET_OPERATORS
 from opsconsole.promql.signatures import AGGREGATIONS, NEWER
@@ -119,3 +121,22 @@ def _escaped(char: str, mark: str) -> str:
     if code < 0x80:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def go_fixed(value: float) -> str:
+    """Go's `%f`."""
+    return _not_finite(value) or f"{value:f}"
+
+
+def go_general(value: float) -> str:
+    """Go's `%v` of a number that overflows 64 bits: the fewest digits that read back as it, and an exponent."""
+    if special := _not_finite(value):
+        return special
+    digits, _, power = np.format_float_scientific(value, trim="-").partition("e")
+    return f"{digits}e{int(power):+03d}"
+
+
+def _not_finite(value: float) -> str:
+    if value != value:
+        return "NaN"
+    return {float("inf"): "+Inf", float("-inf"): "-Inf"}.get(value, "")

@@ -24,6 +24,7 @@ from opsconsole.clock import Clock, SystemClock
 from opsconsole.collectors.base import Target
 from opsconsole.collectors.departed import Departed
 from opsconsole.collectors.runner import Runner
+from opsconsole.collectors.scrape import Scrape
 from opsconsole.collectors.self_metrics import SelfMetrics
 from opsconsole.collectors.statsd import StatsdListener
 from opsconsole.config import Config, Loaded, Retention, statsd_senders
@@ -170,7 +171,9 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         departed = Departed(querier, store.append, names)
         with suppress(QueryError):  # told, and tried again, by its loop
             await departed.step(clock.now())
-        runner = Runner([Target(deployment, db, clock) for deployment in config.deployments], store.append, clock)
+        scrapes = [Scrape(one, page, store, metadata, clock) for one in config.deployments for page in one.scrape]
+        targets = [Target(deployment, db, clock) for deployment in config.deployments]
+        runner = Runner(targets, store.append, clock, scrapes)
         stack.push_async_callback(runner.close)
         statsd = StatsdListener(
             config.listeners.statsd, statsd_senders(config.deployments), store, clock, telemetry, _generations(runner)

@@ -8,14 +8,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
 
 from opsconsole import __version__
 from opsconsole.airflow.errors import NotAirflow, Unreachable
-from opsconsole.airflow.settings import Airflow as Settings
+from opsconsole.airflow.settings import Tls
 from opsconsole.clock import Clock
 from opsconsole.model import CollectError
 from opsconsole.secrets import redacted
@@ -61,7 +61,17 @@ class Request:
         return f"{self.method} {self.path}"
 
 
-def open_http(settings: Settings, limits: Limits | None = None) -> httpx.AsyncClient:
+class Secured(Protocol):
+    """Whether an address is asked by TLS, and whom to trust then."""
+
+    @property
+    def encrypted(self) -> bool: ...
+
+    @property
+    def tls(self) -> Tls: ...
+
+
+def open_http(settings: Secured, limits: Limits | None = None) -> httpx.AsyncClient:
     """A client of its own for one deployment; the environment's proxies apply. Raises CollectError for an unusable CA file."""
     limits = limits or Limits()
     return httpx.AsyncClient(
@@ -72,7 +82,7 @@ def open_http(settings: Settings, limits: Limits | None = None) -> httpx.AsyncCl
     )
 
 
-def _trust(settings: Settings) -> ssl.SSLContext | bool:
+def _trust(settings: Secured) -> ssl.SSLContext | bool:
     if not settings.encrypted or not settings.tls.verify:
         return False
     if settings.tls.ca_file is None:

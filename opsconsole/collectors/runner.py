@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from opsconsole.clock import Clock
 from opsconsole.collectors.base import Collector, PartlyCollected, Target
 from opsconsole.collectors.registry import collectors_for
+from opsconsole.collectors.standing import Standing
 from opsconsole.loops import Loops
 from opsconsole.model import STALE, CollectError, Labels, Sample
 from opsconsole.secrets import redacted
@@ -19,15 +20,16 @@ Record = Callable[[Iterable[Sample]], object]
 Identity = tuple[str, Labels]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a collector fared last; `error` is empty after a success, `at` None before the first collection came to an end."""
+class Running(Protocol):
+    """What is run: a collection, or a scrape."""
 
-    deployment: str
-    collector: str
-    at: datetime | None
-    seconds: float
-    error: str
+    name: str
+    interval: timedelta
+    standing: Standing
+
+    async def step(self, now: datetime) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class Collection:
@@ -45,6 +47,9 @@ class Collection:
         self.interval = collector.interval(target.deployment)
         self.name = f"collect/{target.name}/{collector.name}"
         self.deadline = collector.deadline(target.deployment)
+
+    async def close(self) -> None:
+        """Its target has the connections."""
 
     async def step(self, now: datetime) -> None:
         began = self._clock.monotonic()
@@ -100,13 +105,14 @@ class Collection:
 
 
 class Runner:
-    """Every collector of every target."""
+    """Every collector of every target, and what else is to be run beside them."""
 
-    def __init__(self, targets: Sequence[Target], record: Record, clock: Clock) -> None:
+    def __init__(self, targets: Sequence[Target], record: Record, clock: Clock, beside: Sequence[Running] = ()) -> None:
         self.targets = {target.name: target for target in targets}
-        self.collections = [
+        self.collections: list[Running] = [
             Collection(target, collector, record, clock) for target in targets for collector in collectors_for(target)
         ]
+        self.collections += beside
 
     async def run(self, loops: Loops) -> None:
         """Collect for ever: once at the start, so that a page is useful soon, then every collector at its own moment."""
@@ -119,5 +125,7 @@ class Runner:
         return [one.standing for one in self.collections if deployment in (None, one.standing.deployment)]
 
     async def close(self) -> None:
+        for one in self.collections:
+            await one.close()
         for target in self.targets.values():
             await target.close()

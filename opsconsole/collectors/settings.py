@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from opsconsole.airflow.settings import Airflow
+from opsconsole.collectors.scrape_settings import ScrapeSettings
 from opsconsole.settings import Duration, Settings
 
 _SHORTEST = timedelta(seconds=1)
@@ -72,6 +73,7 @@ class Deployment(Airflow):
     statsd_prefix: str | None = None
     statsd: StatsdSource = StatsdSource()
     components: Components = Components()
+    scrape: tuple[ScrapeSettings, ...] = ()
 
     @property
     def encrypted(self) -> bool:
@@ -83,3 +85,11 @@ class Deployment(Airflow):
         if value < _SHORTEST:
             raise ValueError("interval must be 1s or more")
         return value
+
+    @model_validator(mode="after")
+    def _scrapes_can_be_told_apart(self) -> "Deployment":
+        seen = [(one.job, one.instance) for one in self.scrape]
+        for job, instance in seen:
+            if seen.count((job, instance)) > 1:
+                raise ValueError(f"two scrapes have the job {job} and the address {instance}: give them different jobs")
+        return self

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opsconsole.collectors.airflow_health import AirflowHealth
-from opsconsole.collectors.runner import Standing
+from opsconsole.collectors.standing import Standing
 from opsconsole.model import Status
 from opsconsole.web.readings import LAST_SUCCESS, Freshness, Readings, at
 

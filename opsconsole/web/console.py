@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from opsconsole.clock import Clock
-from opsconsole.collectors.runner import Standing
+from opsconsole.collectors.standing import Standing
 from opsconsole.dashboards.loading import Dashboard
 from opsconsole.db import Database, GroupWriter
 from opsconsole.model import Alert, Labels, Matcher, MetricsReader, MetricsStore, Querier

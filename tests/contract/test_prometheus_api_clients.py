@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from opsconsole.collectors.runner import Standing
+from opsconsole.collectors.standing import Standing
 from opsconsole.db import Database
 from opsconsole.model import Alert, AlertState, Labels, QueryResult, Row, Sample
 from opsconsole.promql import Engine

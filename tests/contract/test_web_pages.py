@@ -8,7 +8,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from opsconsole.collectors.runner import Standing
+from opsconsole.collectors.standing import Standing
 from opsconsole.dashboards.loading import Dashboard, Panel, PanelQuery
 from opsconsole.db import Database
 from opsconsole.model import Labels, QueryError, QueryResult, Sample

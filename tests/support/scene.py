@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from opsconsole.collectors.runner import Standing
+from opsconsole.collectors.standing import Standing
 from opsconsole.db import Database, alerts, checks, incidents, outbox
 from opsconsole.model import Labels, Sample
 from opsconsole.slas.settings import Sla

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from opsconsole import promql
-from opsconsole.collectors.runner import Standing
+from opsconsole.collectors.standing import Standing
 from opsconsole.model import Alert, AlertState
 from opsconsole.promql.literals import quote
 from opsconsole.rules.evaluation import Evaluated

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from opsconsole.collectors.runner import Standing
+from opsconsole.collectors.standing import Standing
 from opsconsole.model import Labels, Status
 from opsconsole.web.collecting import health_error, lines, reason, reasons
 from opsconsole.web.readings import LAST_SUCCESS, Readings

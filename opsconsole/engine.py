@@ -47,7 +47,7 @@ async def opened(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Clo
     await store.open()
     stack.push_async_callback(store.close)
     querier = promql.Engine(store, clock, _promql(loaded))
-    return Metrics(store, querier, store, querier)
+    return Metrics(store, querier, store, querier.apart())
 
 
 async def reading(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Clock) -> Querier:
@@ -81,4 +81,7 @@ def _store(loaded: Loaded, db: Database, clock: Clock, telemetry: Telemetry) -> 
 
 def _promql(loaded: Loaded) -> promql.Settings:
     config = loaded.config
-    return promql.Settings(compat=config.storage.metrics.promql_compat, subquery_step=config.rules.evaluation_interval)
+    metrics = config.storage.metrics
+    return promql.Settings(
+        compat=metrics.promql_compat, subquery_step=config.rules.evaluation_interval, **metrics.query.model_dump()
+    )

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from opsconsole import promql
 from opsconsole.alerts.settings import Alerting as AlertingSettings
 from opsconsole.cluster.settings import Settings as ClusterSettings
 from opsconsole.collectors.settings import Deployment
@@ -29,16 +30,19 @@ class MetricsEngine(ClusterSettings):
 
     engine: Literal["embedded", "prometheus"] = "embedded"
     promql_compat: Literal[2, 3] = 3
+    query: promql.Limits = promql.Limits()
 
     @model_validator(mode="after")
     def _one_engine(self) -> "MetricsEngine":
-        given = self.model_fields_set - {"engine", "promql_compat"}
+        given = self.model_fields_set - {"engine", "promql_compat", "query"}
         if self.engine == "embedded" and given:
             raise ValueError(f"{min(given)} goes with engine: prometheus")
         if self.engine == "prometheus" and self.query_url is None:
             raise ValueError("engine: prometheus needs query_url, such as http://127.0.0.1:9090")
         if self.engine == "prometheus" and "promql_compat" in self.model_fields_set:
             raise ValueError("promql_compat goes with engine: embedded; a cluster has its own PromQL")
+        if self.engine == "prometheus" and "query" in self.model_fields_set:
+            raise ValueError("query goes with engine: embedded; a cluster has limits of its own")
         return self
 
 

@@ -1,20 +1,21 @@
 """The thin rim: parse, fetch what the expression needs, evaluate, shape the answer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import numpy as np
 
 from opsconsole.clock import Clock, millis
 from opsconsole.model import Block, Labels, Point, QueryError, QueryResult, Row, SeriesSource
-from opsconsole.promql.budget import Budget
+from opsconsole.promql.budget import Budget, Memory, Queue
 from opsconsole.promql.durations import resolved
 from opsconsole.promql.evaluator import Evaluator, Value
 from opsconsole.promql.fading import settled
 from opsconsole.promql.labelsets import Known
-from opsconsole.promql.nodes import Expr, Range, Subquery, ValueType, bare
+from opsconsole.promql.nodes import Expr, Range, Subquery, ValueType, bare, children
 from opsconsole.promql.notes import Notes
 from opsconsole.promql.parser import parse
 from opsconsole.promql.plan import Fetched, Request, Times, requests
@@ -32,9 +33,14 @@ _QUICK = 200_000
 class Engine:
     """Answers PromQL from a `SeriesSource`; the embedded `model.Querier`."""
 
-    def __init__(self, source: SeriesSource, clock: Clock, settings: Settings | None = None) -> None:
+    def __init__(self, source: SeriesSource, clock: Clock, settings: Settings | None = None, known: Known | None = None) -> None:
         self._source, self._clock, self._settings = source, clock, settings or Settings()
-        self._known = Known()
+        self._known = known or Known()
+        self._memory, self._queue = Memory(self._settings.max_memory), Queue(self._settings.max_concurrent)
+
+    def apart(self) -> "Engine":
+        """Another engine over the same source, whose queries wait for none of these and share no memory with them."""
+        return Engine(self._source, self._clock, self._settings, self._known)
 
     async def instant(self, expr: str, at: datetime) -> QueryResult:
         tree, at_ms = self._parsed(expr), millis(at)
@@ -67,19 +73,15 @@ class Engine:
             _ms(settings.subquery_step),
             left_open=settings.compat == 3,
         )
-        budget = Budget(self._clock, settings.max_samples, settings.timeout.total_seconds())
-        answers = await self._fetch(requests(tree, times), budget)
         fading = settings.delayed_name_removal and settings.compat == 3
         kind = Evaluator2 if settings.compat == 2 else Evaluator
-        evaluator = kind(Fetched(answers, self._known, fading=fading), times, budget, notes, settings.compat)
-        work = sum(len(block.labels) for _, blocks in answers for block in blocks) * grid.steps + budget.loaded
-        if work <= _QUICK:
-            return _computed(evaluator, tree, grid, shape)
-        try:
-            return await asyncio.to_thread(_computed, evaluator, tree, grid, shape)
-        except asyncio.CancelledError:
-            budget.cancel()
-            raise
+        with Budget(self._clock, self._memory, settings.max_samples, settings.timeout.total_seconds()) as budget:
+            async with self._queue.turn(budget):
+                answers = await self._fetch(requests(tree, times), budget)
+                fetched = Fetched(answers, self._known, fading=fading)
+                evaluator = kind(fetched, times, budget, notes, settings.compat)
+                compute = partial(_computed, evaluator, tree, grid, shape)
+                return compute() if _quick(tree, answers, grid, budget) else await _beside(compute, budget)
 
     async def _fetch(self, wanted: list[Request], budget: Budget) -> list[tuple[Request, list[Block]]]:
         answers = []
@@ -88,6 +90,28 @@ class Engine:
             budget.load(sum(block.values.size for block in blocks))
             answers.append((request, blocks))
         return answers
+
+
+def _quick(tree: Expr, answers: Sequence[tuple[Request, list[Block]]], grid: Grid, budget: Budget) -> bool:
+    """Whether computing takes no longer than handing it over; a subquery has steps of its own, nobody knows how many."""
+    work = sum(len(block.labels) for _, blocks in answers for block in blocks) * grid.steps + budget.loaded
+    return work <= _QUICK and not _has_subquery(tree)
+
+
+def _has_subquery(expr: Expr) -> bool:
+    return isinstance(expr, Subquery) or any(map(_has_subquery, children(expr)))
+
+
+async def _beside(compute: Callable[[], QueryResult], budget: Budget) -> QueryResult:
+    """In a thread. Whoever is cancelled leaves only when the thread has ended: until then its memory is not free."""
+    running = asyncio.get_running_loop().run_in_executor(None, compute)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        budget.cancel()
+        await asyncio.wait([running])
+        running.exception()
+        raise
 
 
 def _ms(duration: timedelta) -> int:

@@ -1,6 +1,6 @@
 """The tree walked once, every node computed for all steps together. Pure: samples in, vectors out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -82,6 +82,7 @@ class Evaluator:
     def vector(self, expr: Expr, grid: Grid) -> Vector:
         value = self.evaluate(expr, grid)
         assert isinstance(value, Vector)
+        self._budget.hold(_elements(value))
         return value
 
     def scalar(self, expr: Expr, grid: Grid) -> Values:
@@ -184,7 +185,10 @@ class Evaluator:
         return binary.negated(value) if isinstance(value, Vector) else -value
 
     def _binary(self, node: Binary, grid: Grid) -> Value:
-        left, right = self.evaluate(node.left, grid), self.evaluate(node.right, grid)
+        left = self.evaluate(node.left, grid)
+        with self._budget.keeping(_elements(left)):
+            right = self.evaluate(node.right, grid)
+        self._budget.hold(max(_elements(left), _elements(right)))
         assert not isinstance(left, str)
         assert not isinstance(right, str)
         if node.op in TRIMS:
@@ -256,7 +260,7 @@ class Evaluator:
         if node.name == "quantile_over_time" and len(vector):
             self.notes.quantiles(params[0], start_of(node.args[0]))
         elif node.name in ("rate", "increase"):
-            for name in dict.fromkeys(labels.get("__name__", "") for labels in vector.labels):
+            for name in vector.labels.derived("names", lambda: _names(vector.labels)):
                 self.notes.counter(name, start_of(node.args[0]))
 
     def _windowed(self, expr: Expr, grid: Grid, function: Callable[[Window], rates.Result]) -> Vector:
@@ -265,7 +269,9 @@ class Evaluator:
         labels = self._fetched.labels(blocks)
         range_expr = bare(expr)
         assert isinstance(range_expr, Range | Subquery)
-        self._budget.hold(len(labels) * grid.steps)
+        made = sum(block.values.size for block in blocks) if isinstance(range_expr, Subquery) else 0
+        with self._budget.keeping(made):
+            self._budget.hold(len(labels) * grid.steps)
         values = np.full((len(labels), grid.steps), np.nan)
         present = np.zeros(values.shape, dtype=bool)
         for tile in tiles(blocks, keep_stale=False):
@@ -369,3 +375,11 @@ class Evaluator:
 
     def _strings(self, node: Call, grid: Grid) -> tuple[str, ...]:
         return tuple(value for arg in node.args[1:] if isinstance(value := self.evaluate(arg, grid), str))
+
+
+def _elements(value: Value) -> int:
+    return value.values.size if isinstance(value, Vector) else 0
+
+
+def _names(labels: Iterable[Labels]) -> list[str]:
+    return list(dict.fromkeys(one.get("__name__", "") for one in labels))

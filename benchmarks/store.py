@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from opsconsole.clock import millis
 from opsconsole.db import Database, metadata
-from opsconsole.db.series import chunks
+from opsconsole.db.series import blocks
 from opsconsole.model import Labels, Matcher, MatchOp
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.settings import Settings
@@ -170,7 +170,7 @@ async def deep(folder: Path, count: int, hours: int) -> None:
 
 async def sealed_samples(db: Database) -> int:
     async with db.read() as session:
-        return int((await session.execute(sa.select(sa.func.sum(chunks.c.samples)))).scalar() or 0)
+        return int((await session.execute(sa.select(sa.func.sum(blocks.c.samples)))).scalar() or 0)
 
 
 async def main(count: int) -> None:

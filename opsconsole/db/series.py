@@ -1,4 +1,4 @@
-"""The metrics store's tables: who the series are, samples not yet sealed, and sealed chunks."""
+"""The metrics store's tables: who the series are, samples not yet sealed, and sealed blocks."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from opsconsole.db.base import BigId, Session, UtcTime, metadata
 
-SMALL = 480
-"""A chunk of fewer samples is one that compaction may merge with its neighbours."""
+WHOLE = 100
+"""A block that is less full, in percent, is one that compaction may merge with its neighbours."""
 
 series = sa.Table(
     "series",
@@ -21,6 +21,7 @@ series = sa.Table(
     sa.Column("labels", sa.Text, nullable=False),  # canonical JSON, `__name__` included; one label set may have several rows
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("ended_ms", sa.BigInteger),  # no sample is later; null while the series is held in memory
+    sa.Column("bundle", sa.BigInteger),  # the series that it is sealed with; null: of an earlier version, and has chunks only
     sa.Index("ix_series_ended_ms", "ended_ms"),
 )
 
@@ -31,7 +32,29 @@ recent = sa.Table(
     sa.Column("data", sa.LargeBinary, nullable=False),  # one flush: packed (series id, unix ms, value) columns
 )
 
-chunks = sa.Table(
+blocks = sa.Table(
+    "blocks",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("bundle", sa.BigInteger, nullable=False),
+    sa.Column("start_ms", sa.BigInteger, nullable=False),
+    sa.Column("end_ms", sa.BigInteger, nullable=False),
+    sa.Column("samples", sa.Integer, nullable=False),
+    sa.Column("fullness", sa.Integer, nullable=False),  # percent of what a block is to hold
+    sa.Column("size", sa.Integer, nullable=False),  # of `data`, in bytes
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Index("ix_blocks_bundle_start_ms", "bundle", "start_ms"),
+    sa.Index("ix_blocks_end_ms", "end_ms"),
+)
+sa.Index(
+    "ix_blocks_small",
+    blocks.c.bundle,
+    blocks.c.fullness,
+    sqlite_where=blocks.c.fullness < sa.literal_column(str(WHOLE)),
+    postgresql_where=blocks.c.fullness < sa.literal_column(str(WHOLE)),
+)
+
+chunks = sa.Table(  # one series each: what the first versions sealed; read until it expires, no longer written
     "chunks",
     metadata,
     sa.Column("id", BigId, primary_key=True),
@@ -42,13 +65,6 @@ chunks = sa.Table(
     sa.Column("data", sa.LargeBinary, nullable=False),
     sa.Index("ix_chunks_series_id_start_ms", "series_id", "start_ms"),
     sa.Index("ix_chunks_end_ms", "end_ms"),
-)
-sa.Index(
-    "ix_chunks_small",
-    chunks.c.series_id,
-    chunks.c.samples,
-    sqlite_where=chunks.c.samples < sa.literal_column(str(SMALL)),
-    postgresql_where=chunks.c.samples < sa.literal_column(str(SMALL)),
 )
 
 store_state = sa.Table(
@@ -62,8 +78,8 @@ store_state = sa.Table(
 sealed_buckets = sa.Table(
     "sealed_buckets",
     metadata,
-    sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),  # series id modulo the number of buckets
-    sa.Column("flush", sa.BigInteger, nullable=False),  # every sample of flushes up to this one is in a chunk
+    sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),  # whose turn it is, by bundle
+    sa.Column("flush", sa.BigInteger, nullable=False),  # every sample of flushes up to this one is in a block
 )
 
 
@@ -74,6 +90,7 @@ class SupersededError(Exception):
 class SeriesRow(NamedTuple):
     id: int
     labels: dict[str, str]
+    bundle: int | None = None
 
 
 class ChunkRow(NamedTuple):
@@ -81,6 +98,15 @@ class ChunkRow(NamedTuple):
     start_ms: int
     end_ms: int
     samples: int
+    data: bytes
+
+
+class BlockRow(NamedTuple):
+    bundle: int
+    start_ms: int
+    end_ms: int
+    samples: int
+    fullness: int
     data: bytes
 
 
@@ -114,14 +140,26 @@ async def advance(session: Session, epoch: int, flush: int) -> None:
         raise SupersededError("another console has opened this database's metrics store; this one no longer writes to it")
 
 
+_SERIES = (series.c.id, series.c.labels, series.c.bundle)
+
+
 async def live(session: Session) -> list[SeriesRow]:
-    return _rows(
-        await session.execute(sa.select(series.c.id, series.c.labels).where(series.c.ended_ms.is_(None)).order_by(series.c.id))
-    )
+    return _rows(await session.execute(sa.select(*_SERIES).where(series.c.ended_ms.is_(None)).order_by(series.c.id)))
 
 
 async def last_id(session: Session) -> int:
     return (await session.execute(sa.select(sa.func.max(series.c.id)))).scalar() or 0
+
+
+async def last_bundle(session: Session) -> int:
+    highest = [sa.select(sa.func.max(column)) for column in (series.c.bundle, blocks.c.bundle)]
+    return max([(await session.execute(query)).scalar() or 0 for query in highest])
+
+
+async def put_in_bundles(session: Session, bundles: Mapping[int, int]) -> None:
+    """Note each series' bundle, by series id."""
+    query = series.update().where(series.c.id == sa.bindparam("of")).values(bundle=sa.bindparam("to"))
+    await session.execute(query, [{"of": id_, "to": bundle} for id_, bundle in bundles.items()])
 
 
 async def newest_end(session: Session) -> int | None:
@@ -132,12 +170,12 @@ async def newest_end(session: Session) -> int | None:
 
 async def ended(session: Session, since_ms: int, name: str | None) -> list[SeriesRow]:
     """Series that memory no longer holds and that may have samples at `since_ms` or later; of one `name`, or of all."""
-    query = sa.select(series.c.id, series.c.labels).where(series.c.ended_ms >= since_ms)
+    query = sa.select(*_SERIES).where(series.c.ended_ms >= since_ms)
     return _rows(await session.execute(query if name is None else query.where(series.c.name == escaped(name))))
 
 
 def _rows(result: sa.CursorResult[Any]) -> list[SeriesRow]:
-    return [SeriesRow(row.id, json.loads(row.labels)) for row in result.all()]
+    return [SeriesRow(row.id, json.loads(row.labels), row.bundle) for row in result.all()]
 
 
 async def add_series(session: Session, rows: Sequence[SeriesRow], now: datetime) -> None:
@@ -148,7 +186,8 @@ async def add_series(session: Session, rows: Sequence[SeriesRow], now: datetime)
 
 def _series_values(row: SeriesRow, now: datetime) -> dict[str, Any]:
     text = json.dumps(row.labels, sort_keys=True, separators=(",", ":"))
-    return {"id": row.id, "name": escaped(row.labels.get("__name__", "")), "labels": text, "created_at": now}
+    name = escaped(row.labels.get("__name__", ""))
+    return {"id": row.id, "name": name, "labels": text, "created_at": now, "bundle": row.bundle}
 
 
 async def end(session: Session, ends: Mapping[int, int]) -> None:
@@ -159,7 +198,7 @@ async def end(session: Session, ends: Mapping[int, int]) -> None:
 
 async def revive(session: Session, ids: Sequence[int]) -> list[SeriesRow]:
     """Series that ended and have samples again."""
-    rows = _rows(await session.execute(sa.select(series.c.id, series.c.labels).where(_among(session, series.c.id, ids))))
+    rows = _rows(await session.execute(sa.select(*_SERIES).where(_among(session, series.c.id, ids))))
     await session.execute(series.update().where(_among(session, series.c.id, ids)).values(ended_ms=None))
     return rows
 
@@ -188,55 +227,81 @@ async def mark_sealed(session: Session, buckets: Sequence[int], flush: int, of: 
         await session.execute(recent.delete().where(recent.c.id <= min(marks.values())))
 
 
-async def add_chunks(session: Session, rows: Sequence[ChunkRow]) -> None:
-    await session.execute(chunks.insert(), [row._asdict() for row in rows])
+async def add_blocks(session: Session, rows: Sequence[BlockRow]) -> None:
+    await session.execute(blocks.insert(), [{**row._asdict(), "size": len(row.data)} for row in rows])
 
 
-_CHUNK = (chunks.c.series_id, chunks.c.start_ms, chunks.c.end_ms, chunks.c.samples, chunks.c.data)
+_BLOCK = (blocks.c.bundle, blocks.c.start_ms, blocks.c.end_ms, blocks.c.samples, blocks.c.fullness, blocks.c.data)
+
+
+async def blocks_of(session: Session, bundles: Sequence[int], start_ms: int, end_ms: int) -> list[BlockRow]:
+    """Blocks of the bundles that overlap the window, those sealed first first."""
+    query = sa.select(*_BLOCK).where(
+        _among(session, blocks.c.bundle, bundles), blocks.c.start_ms <= end_ms, blocks.c.end_ms >= start_ms
+    )
+    return [BlockRow(*row) for row in (await session.execute(query.order_by(blocks.c.id))).all()]
+
+
+async def blocks_since(session: Session, end_ms: int) -> list[BlockRow]:
+    """Every block with a sample at `end_ms` or later."""
+    query = sa.select(*_BLOCK).where(blocks.c.end_ms >= end_ms).order_by(blocks.c.id)
+    return [BlockRow(*row) for row in (await session.execute(query)).all()]
+
+
+async def bytes_of_blocks(session: Session) -> int:
+    return int((await session.execute(sa.select(sa.func.coalesce(sa.func.sum(blocks.c.size), 0)))).scalar() or 0)
+
+
+async def newest_chunk(session: Session) -> int | None:
+    """When the last chunk of an earlier version ends; none where there is none."""
+    newest: int | None = (await session.execute(sa.select(sa.func.max(chunks.c.end_ms)))).scalar()
+    return newest
 
 
 async def chunks_of(session: Session, ids: Sequence[int], start_ms: int, end_ms: int) -> list[ChunkRow]:
     """Chunks of the series that overlap the window, those sealed first first."""
-    query = sa.select(*_CHUNK).where(
+    query = sa.select(chunks.c.series_id, chunks.c.start_ms, chunks.c.end_ms, chunks.c.samples, chunks.c.data).where(
         _among(session, chunks.c.series_id, ids), chunks.c.start_ms <= end_ms, chunks.c.end_ms >= start_ms
     )
     return [ChunkRow(*row) for row in (await session.execute(query.order_by(chunks.c.id))).all()]
 
 
-async def chunks_since(session: Session, end_ms: int) -> list[ChunkRow]:
-    """Every chunk with a sample at `end_ms` or later."""
-    query = sa.select(*_CHUNK).where(chunks.c.end_ms >= end_ms).order_by(chunks.c.id)
-    return [ChunkRow(*row) for row in (await session.execute(query)).all()]
-
-
 async def fragmented(session: Session, pieces: int, most: int) -> list[int]:
-    """Series whose small chunks add up to a whole one, or are more than `pieces`."""
+    """Bundles whose small blocks add up to a whole one, or are more than `pieces`."""
     query = (
-        sa.select(chunks.c.series_id)
-        .where(chunks.c.samples < sa.literal_column(str(SMALL)))
-        .group_by(chunks.c.series_id)
-        .having(sa.and_(sa.func.count() > 1, sa.or_(sa.func.sum(chunks.c.samples) >= SMALL, sa.func.count() > pieces)))
+        sa.select(blocks.c.bundle)
+        .where(blocks.c.fullness < sa.literal_column(str(WHOLE)))
+        .group_by(blocks.c.bundle)
+        .having(sa.and_(sa.func.count() > 1, sa.or_(sa.func.sum(blocks.c.fullness) >= WHOLE, sa.func.count() > pieces)))
         .limit(most)
     )
     return list((await session.execute(query)).scalars())
 
 
-async def small_chunks_of(session: Session, ids: Sequence[int]) -> list[tuple[int, ChunkRow]]:
-    """The small chunks of the series with their row ids, those sealed first first."""
-    query = sa.select(chunks.c.id, *_CHUNK).where(
-        _among(session, chunks.c.series_id, ids), chunks.c.samples < sa.literal_column(str(SMALL))
+async def small_blocks_of(session: Session, bundles: Sequence[int]) -> list[tuple[int, BlockRow]]:
+    """The small blocks of the bundles with their row ids, those sealed first first."""
+    query = sa.select(blocks.c.id, *_BLOCK).where(
+        _among(session, blocks.c.bundle, bundles), blocks.c.fullness < sa.literal_column(str(WHOLE))
     )
-    return [(row[0], ChunkRow(*tuple(row)[1:])) for row in (await session.execute(query.order_by(chunks.c.id))).all()]
+    return [(row[0], BlockRow(*tuple(row)[1:])) for row in (await session.execute(query.order_by(blocks.c.id))).all()]
 
 
-async def delete_chunks(session: Session, ids: Sequence[int]) -> None:
-    await session.execute(chunks.delete().where(_among(session, chunks.c.id, ids)))
+async def delete_blocks(session: Session, ids: Sequence[int]) -> None:
+    await session.execute(blocks.delete().where(_among(session, blocks.c.id, ids)))
 
 
 async def expire(session: Session, before_ms: int, most: int) -> int:
-    """Delete chunks, and series, that ended before `before_ms`. Returns how many chunks went: `most` if there may be more."""
-    oldest = sa.select(chunks.c.id).where(chunks.c.end_ms < before_ms).limit(most)
-    gone = (await session.execute(chunks.delete().where(chunks.c.id.in_(oldest)))).rowcount
+    """Delete blocks, and series, that ended before `before_ms`. Returns how many blocks went: `most` if there may be more."""
+    gone = 0
+    for of in (blocks, chunks):
+        oldest = sa.select(of.c.id).where(of.c.end_ms < before_ms).limit(most)
+        gone = max(gone, (await session.execute(of.delete().where(of.c.id.in_(oldest)))).rowcount)
     if gone < most:
         await session.execute(series.delete().where(series.c.ended_ms < before_ms))
     return gone
+
+
+async def oldest_blocks(session: Session, most: int) -> list[tuple[int, int]]:
+    """Row ids and sizes of the blocks that end first."""
+    query = sa.select(blocks.c.id, blocks.c.size).order_by(blocks.c.end_ms).limit(most)
+    return [(row[0], row[1]) for row in (await session.execute(query)).all()]

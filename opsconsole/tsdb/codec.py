@@ -1,4 +1,5 @@
-"""How samples are written down: a chunk of one series, and a flush of many. pcodec keeps every bit, those of NaNs too."""
+"""How samples are written down: a flush of many series, and a chunk of one as earlier versions sealed them. pcodec keeps
+every bit, those of NaNs too."""
 
 import struct
 from typing import Any, NamedTuple
@@ -34,7 +35,21 @@ class Batch(NamedTuple):
         return Batch(self.ids[mask], self.times[mask], self.values[mask])
 
 
+def compressed(column: npt.NDArray[Any]) -> bytes:
+    """One column of a block; an empty one takes nothing."""
+    if not len(column):
+        return b""
+    data: bytes = simple_compress(np.ascontiguousarray(column), _SEALED)
+    return data
+
+
+def decompressed(data: bytes, kind: Any) -> npt.NDArray[Any]:
+    """What `compressed` was given. Raises ValueError or RuntimeError for bytes that are none of its."""
+    return _column(data, kind) if data else np.empty(0, kind)
+
+
 def encode(times: Millis, values: Values) -> bytes:
+    """A chunk of one series, as earlier versions wrote them."""
     head = simple_compress(np.ascontiguousarray(times), _SEALED)
     tail = simple_compress(np.ascontiguousarray(values), _SEALED)
     return b"".join([_PREFIX.pack(_VERSION, len(head)), head, tail])

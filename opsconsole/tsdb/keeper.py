@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -11,17 +11,16 @@ import numpy as np
 from opsconsole.clock import millis
 from opsconsole.db import Database, Session
 from opsconsole.db import series as table
-from opsconsole.db.series import ChunkRow, SeriesRow
+from opsconsole.db.series import BlockRow, SeriesRow
+from opsconsole.tsdb.bundles import BUCKETS
 from opsconsole.tsdb.codec import Batch, CorruptError, pack, unpack
-from opsconsole.tsdb.head import Chunk, Head, Run
+from opsconsole.tsdb.head import Head
 from opsconsole.tsdb.journal import Journal
 from opsconsole.tsdb.registry import Registry
-from opsconsole.tsdb.window import clipped, decoded, merged, split
+from opsconsole.tsdb.sealed import Block
+from opsconsole.tsdb.sealing import blocks_of_closed, merged_blocks
 
 log = logging.getLogger(__name__)
-
-BUCKETS = 30
-"""Series are sealed by id modulo this, one bucket a minute: each about every half an hour, and the work is spread."""
 
 KEEP_SEALED = timedelta(hours=2)
 IDLE = timedelta(hours=6)
@@ -29,11 +28,16 @@ _RELOAD, _MANY, _RELOAD_OF_MANY = timedelta(minutes=70), 20_000, timedelta(minut
 """What memory holds again after a restart: an hour and the look-back, so that rules over an hour ask no database; less of
 more than so many series, so that a large fleet's console is soon back."""
 _FRAGMENTS = 31
-_MOST_COMPACTED = 500
+_MOST_COMPACTED = 100
+"""Bundles in a transaction, and at most so many of these a minute."""
+_COMPACTIONS = 10
+_ERA = timedelta(hours=6)
+"""Samples older than that are sealed apart."""
+_MOST_LATE = 1_000_000
+"""Late samples in memory from which everything is sealed at once."""
 _MOST_EXPIRED = 5000
 _EXPIRE_EVERY = 10
 """Minutes."""
-_FOREVER = np.iinfo(np.int64).max
 _INLINE = 20_000
 """Samples that are packed without a thread of their own."""
 
@@ -42,7 +46,7 @@ class Keeper:
     """Brings head, journal and registry to the database and back. Callers see to it that one method runs at a time.
 
     `horizon_ms`: memory has every sample from then on of the series it holds. `ended_ms`: the time of the last sample
-    of the series that ended last.
+    of the series that ended last. `chunks_ms`: when the last chunk of an earlier version ends.
     """
 
     def __init__(self, db: Database, head: Head, journal: Journal, registry: Registry, retention: timedelta) -> None:
@@ -50,7 +54,7 @@ class Keeper:
         self._retention = retention
         self._epoch = self._flush = self._minute = 0
         self._orphans: list[Batch] = []
-        self.horizon_ms = self.ended_ms = 0
+        self.horizon_ms = self.ended_ms = self.chunks_ms = 0
 
     async def open(self, now: datetime, *, read_only: bool = False) -> None:
         """Take the store over and read what was flushed; `read_only` leaves it to the console that has it."""
@@ -60,14 +64,17 @@ class Keeper:
             if not read_only:
                 self._epoch, self._flush = await table.take_over(session)
             self._registry.next_id = await table.last_id(session) + 1
+            self._registry.bundles.next_id = await table.last_bundle(session) + 1
             live = await table.live(session)
             self.horizon_ms = millis(now - (_RELOAD if len(live) <= _MANY else _RELOAD_OF_MANY))
+            self._head.sealed.hold(_by_bundle(await table.blocks_since(session, self.horizon_ms)))
             self._head.reserve(len(live))
-            for row in live:
-                self._registry.restore(row, now_ms, now_ms)
+            bundles = {row.id: self._registry.restore(row, now_ms, now_ms) for row in live}
+            homeless = {row.id: bundles[row.id] for row in live if row.bundle is None}
+            if homeless and not read_only:
+                await table.put_in_bundles(session, homeless)
             self.ended_ms = await table.newest_end(session) or 0
-            for chunk in await table.chunks_since(session, self.horizon_ms):
-                self._head.hold(chunk.series_id, [Chunk(*chunk[1:])])
+            self.chunks_ms = await table.newest_chunk(session) or 0
             await self._replay(session, now_ms)
 
     async def _replay(self, session: Session, now_ms: int) -> None:
@@ -82,8 +89,8 @@ class Keeper:
                 except CorruptError as error:
                     log.error("a damaged flush is left out", extra={"flush": last, "error": str(error)})
                     continue
-                fresh = sealed[batch.ids % BUCKETS] < last
-                self._head.append(batch.where(fresh), now_ms)
+                buckets = self._head.buckets_of(batch.ids)
+                self._head.append(batch.where((buckets >= 0) & (sealed[buckets] < last)), now_ms)
         self._flush = max(self._flush, last)
 
     def adopt(self, batch: Batch) -> None:
@@ -100,13 +107,12 @@ class Keeper:
         while self._journal.count or self._orphans or self._registry.waiting:
             await self._write(now)
 
-    async def _write(self, now: datetime, buckets: Sequence[int] = (), sealed: Sequence[ChunkRow] = ()) -> None:
-        """One flush, and the chunks of buckets with it. What could not be written is as it was."""
+    async def _write(self, now: datetime, buckets: Sequence[int] = (), sealed: Sequence[BlockRow] = ()) -> None:
+        """One flush, and the blocks of buckets with it. What could not be written is as it was."""
         batch, new, orphans = self._journal.take(), self._registry.take_new(), self._orphans
         self._orphans = []
         self._flush += 1  # also where it fails: whether a lost commit was done is not known
         revived: list[SeriesRow] = []
-        chunks: list[ChunkRow] = []
         try:
             packed = await _packed(batch)
             async with self._db.begin() as session:
@@ -117,9 +123,8 @@ class Keeper:
                     await table.add_recent(session, self._flush, packed)
                 if orphans:
                     revived = await table.revive(session, np.unique(np.concatenate([one.ids for one in orphans])).tolist())
-                    chunks = await table.chunks_of(session, [row.id for row in revived], self.horizon_ms, _FOREVER)
                 if sealed:
-                    await table.add_chunks(session, sealed)
+                    await table.add_blocks(session, sealed)
                 if buckets:
                     await table.mark_sealed(session, buckets, self._flush, BUCKETS)
         except BaseException:
@@ -128,17 +133,12 @@ class Keeper:
             self._registry.give_back(new)
             self._orphans = orphans + self._orphans
             raise
-        self._bring_back(revived, chunks, orphans, millis(now))
+        self._bring_back(revived, orphans, millis(now))
 
-    def _bring_back(
-        self, revived: Sequence[SeriesRow], chunks: Sequence[ChunkRow], orphans: Sequence[Batch], now_ms: int
-    ) -> None:
+    def _bring_back(self, revived: Sequence[SeriesRow], orphans: Sequence[Batch], now_ms: int) -> None:
         for row in revived:
             if self._head.rows_of(np.array([row.id]))[0] < 0:
                 self._registry.restore(row, now_ms, now_ms)
-                for chunk in chunks:
-                    if chunk.series_id == row.id:
-                        self._head.hold(row.id, [Chunk(*chunk[1:])])
         for batch in orphans:
             self._journal.add(batch.where(self._head.append(batch, now_ms).accepted))
 
@@ -147,7 +147,9 @@ class Keeper:
         minute = millis(now) // 60_000
         due = range(max(self._minute, minute - BUCKETS) + 1, minute + 1)
         self._minute = max(self._minute, minute)
-        if due:
+        if self._head.late > _MOST_LATE:
+            await self._seal(range(BUCKETS), now)
+        elif due:
             await self._seal([each % BUCKETS for each in due], now)
         await self._compact(now)
         if any(each % _EXPIRE_EVERY == 0 for each in due):
@@ -155,25 +157,27 @@ class Keeper:
         await self._let_go(now)
 
     async def _seal(self, buckets: Sequence[int], now: datetime) -> None:
-        runs = self._head.close(buckets, BUCKETS)
-        chunks = await asyncio.to_thread(_sealed, runs)
-        sealed = [ChunkRow(series_id, *chunk) for series_id, made in chunks.items() for chunk in made]
-        await self._write(now, buckets, sealed)
-        self._head.seal(runs, chunks)
+        closed, ids, bundles = self._head.close(buckets)
+        made = await asyncio.to_thread(blocks_of_closed, closed, ids, bundles, millis(now - _ERA))
+        rows = [BlockRow(bundle, *block) for bundle, blocks in made.items() for block in blocks]
+        await self._write(now, sorted({each.bucket for each in closed}), rows)
+        self._head.seal(closed, made, millis(now))
 
     async def _compact(self, now: datetime) -> None:
-        """Merge small chunks into whole ones."""
-        async with self._db.read() as session:
-            ids = await table.fragmented(session, _FRAGMENTS, _MOST_COMPACTED)
-            small = await table.small_chunks_of(session, ids) if ids else []
-        if not small:
-            return
-        whole = await asyncio.to_thread(_merged, [row for _, row in small], millis(now - self._retention))
-        async with self._db.begin() as session:
-            await table.advance(session, self._epoch, self._flush)
-            await table.delete_chunks(session, [chunk_id for chunk_id, _ in small])
-            if whole:
-                await table.add_chunks(session, whole)
+        """Merge small blocks into whole ones."""
+        for _ in range(_COMPACTIONS):
+            async with self._db.read() as session:
+                bundles = await table.fragmented(session, _FRAGMENTS, _MOST_COMPACTED)
+                small = await table.small_blocks_of(session, bundles) if bundles else []
+            if not small:
+                return
+            parts = _by_bundle([row for _, row in small])
+            whole = await asyncio.to_thread(_merged, parts, millis(now - self._retention))
+            async with self._db.begin() as session:
+                await table.advance(session, self._epoch, self._flush)
+                await table.delete_blocks(session, [block_id for block_id, _ in small])
+                if whole:
+                    await table.add_blocks(session, whole)
 
     async def _expire(self, now: datetime) -> None:
         gone = _MOST_EXPIRED
@@ -185,11 +189,12 @@ class Keeper:
     async def _let_go(self, now: datetime) -> None:
         """Drop from memory what is in the database and old, and series that are idle."""
         self.horizon_ms = max(self.horizon_ms, millis(now - KEEP_SEALED))
-        self._head.release(self.horizon_ms)
+        self._head.sealed.release(self.horizon_ms)
         if not (idle := self._head.idle(millis(now - IDLE))):
             return
+        bundles = {series_id: self._head.bundle_of(series_id) for series_id in idle}
         dropped = dict(zip(idle, self._head.drop(idle), strict=True))
-        self._registry.forget(dropped.values())
+        self._registry.forget({labels: bundles[series_id] for series_id, labels in dropped.items()})
         self.ended_ms = max(self.ended_ms, *idle.values())
         try:
             async with self._db.begin() as session:
@@ -197,7 +202,7 @@ class Keeper:
                 await table.end(session, idle)
         except BaseException:
             for series_id, labels in dropped.items():
-                self._registry.restore(SeriesRow(series_id, dict(labels)), millis(now), idle[series_id])
+                self._registry.restore(SeriesRow(series_id, dict(labels), bundles[series_id]), millis(now), idle[series_id])
             raise
 
 
@@ -207,13 +212,12 @@ async def _packed(batch: Batch | None) -> bytes | None:
     return pack(batch) if len(batch.ids) < _INLINE else await asyncio.to_thread(pack, batch)
 
 
-def _sealed(runs: Mapping[int, Sequence[Run]]) -> dict[int, list[Chunk]]:
-    return {series_id: split(merged(parts)) for series_id, parts in runs.items()}
+def _by_bundle(rows: Iterable[BlockRow]) -> dict[int, list[Block]]:
+    blocks: defaultdict[int, list[Block]] = defaultdict(list)
+    for row in rows:
+        blocks[row.bundle].append(Block(*row[1:]))
+    return blocks
 
 
-def _merged(small: Sequence[ChunkRow], oldest_ms: int) -> list[ChunkRow]:
-    parts: defaultdict[int, list[Run]] = defaultdict(list)
-    for row in small:
-        run = decoded(row)
-        parts[row.series_id].append(clipped(run, oldest_ms, row.end_ms))
-    return [ChunkRow(series_id, *chunk) for series_id, runs in parts.items() for chunk in split(merged(runs))]
+def _merged(small: dict[int, list[Block]], oldest_ms: int) -> list[BlockRow]:
+    return [BlockRow(bundle, *block) for bundle, blocks in small.items() for block in merged_blocks(blocks, oldest_ms)]

@@ -1,52 +1,90 @@
 """The store's reads: memory first, and the database for what memory let go of."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Sequence
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import sqlalchemy as sa
 
 from opsconsole.db import Database
 from opsconsole.db import series as table
-from opsconsole.db.series import ChunkRow, SeriesRow
-from opsconsole.model import Labels, Matcher, MatchOp, QueryError, Series
+from opsconsole.db.series import BlockRow, ChunkRow, SeriesRow
+from opsconsole.model import Block, Labels, Matcher, MatchOp, QueryError
+from opsconsole.tsdb import sealed
+from opsconsole.tsdb.assembly import Assembly
+from opsconsole.tsdb.codec import CorruptError, decode
 from opsconsole.tsdb.head import Head, Held
 from opsconsole.tsdb.keeper import Keeper
 from opsconsole.tsdb.matching import fits, predicate
-from opsconsole.tsdb.window import assemble, decoded, one_each
+from opsconsole.tsdb.pieces import Ints, Piece, Run
 
-_AT_A_TIME = 4000
-"""Series whose chunks are read in one query."""
+log = logging.getLogger(__name__)
 
-_INLINE = 200
-"""Chunks that are decoded without a thread of their own."""
+_AT_A_TIME = 256
+"""Bundles whose blocks are read in one query."""
+_INLINE = 8
+"""Blocks that are decoded without a thread of their own."""
+_MOST_LISTED = 500_000
+"""Series in the lists of label sets that are kept for the next query."""
 
 
 class Reader:
     def __init__(self, db: Database, head: Head, keeper: Keeper) -> None:
         self._db, self._head, self._keeper = db, head, keeper
+        self._lists: OrderedDict[bytes, list[Labels]] = OrderedDict()
+        self._listed_series = 0
 
-    async def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
+    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Block]:
         """Memory is copied before the database is asked: what is sealed in between is then seen twice, never missed.
 
         Series that ended come first: of two values at one time, the older series' stays.
         """
         horizon = self._keeper.horizon_ms
-        held = self._head.snapshot(self._head.match(matchers), start_ms, end_ms)
+        rows = self._head.match(matchers)
+        held = self._head.snapshot(rows, start_ms, end_ms)
+        labels = dict(zip(held.ids.tolist(), self._head.labels_of(rows.tolist()), strict=True))
         ended = await self._ended(matchers, start_ms)
-        if start_ms >= horizon and not ended:
-            return await _assembled(held, {}, start_ms, end_ms, horizon)
-        found: list[Series] = []
-        for i in range(0, len(ended), _AT_A_TIME):
-            rows = ended[i : i + _AT_A_TIME]
-            stored = await self._stored([row.id for row in rows], start_ms, end_ms)
-            gone = [Held(row.id, Labels(row.labels), (), [decoded(c) for c in stored.get(row.id, ())]) for row in rows]
-            found += await _assembled(gone, {}, start_ms, end_ms, horizon)
-        for i in range(0, len(held), _AT_A_TIME):
-            part = held[i : i + _AT_A_TIME]
-            stored = await self._stored([one.id for one in part], start_ms, min(end_ms, horizon - 1))
-            found += await _assembled(part, stored, start_ms, end_ms, horizon)
-        return one_each(found)
+        twins = _twins(labels, ended)
+        bundles = sorted({*held.bundles, *(row.bundle for row in ended if row.bundle is not None)})
+        stored: list[BlockRow] = []
+        for i in range(0, len(bundles), _AT_A_TIME):
+            stored += await self._stored(bundles[i : i + _AT_A_TIME], start_ms, min(end_ms, horizon - 1))
+        if ended:
+            held = held._replace(blocks=self._head.sealed.overlapping(bundles, start_ms, end_ms))
+        chunks = await self._chunks([*twins, *labels], start_ms, end_ms)
+        told = _Told(held, stored, chunks, twins, _Window(start_ms, end_ms, horizon))
+        pieces = await self._assembled(told, np.array(sorted(labels), np.int64))
+        return [Block(self._listed(piece.ids, labels), piece.times, piece.values) for piece in pieces]
+
+    async def _assembled(self, told: "_Told", ids: Ints) -> list[Piece]:
+        if len(told.held.blocks) + len(told.stored) + len(told.chunks) <= _INLINE:
+            return _assembled(told, ids, self._head.sealed.decoded, lambda: None)
+        cancelled: list[bool] = []
+
+        def check() -> None:
+            if cancelled:
+                raise QueryError("the query was cancelled", kind="canceled")
+
+        try:
+            return await asyncio.to_thread(_assembled, told, ids, self._head.sealed.decoded, check)
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    def _listed(self, ids: Ints, labels: Mapping[int, Labels]) -> list[Labels]:
+        """The label sets; for the same series the same list as before, from which the engine knows that they are."""
+        key = ids.tobytes()
+        known = self._lists.get(key)
+        if known is None or known[0] is not labels[int(ids[0])] or known[-1] is not labels[int(ids[-1])]:
+            self._listed_series -= len(known or ())
+            known = self._lists[key] = [labels[series_id] for series_id in ids.tolist()]
+            self._listed_series += len(ids)
+            while self._listed_series > _MOST_LISTED:
+                self._listed_series -= len(self._lists.popitem(last=False)[1])
+        return known
 
     async def labels(self, matchers: Sequence[Matcher], start_ms: int | None) -> list[Labels]:
         """Label sets of the series that fit: those alive, and those that ended after `start_ms` where it is given."""
@@ -67,27 +105,104 @@ class Reader:
             raise _unreadable(error) from error
         return [row for row in rows if fits(tests, row.labels)]
 
-    async def _stored(self, ids: Sequence[int], start_ms: int, end_ms: int) -> dict[int, list[ChunkRow]]:
-        if not ids or end_ms < start_ms:
-            return {}
+    async def _stored(self, bundles: Sequence[int], start_ms: int, end_ms: int) -> list[BlockRow]:
+        if end_ms < start_ms:
+            return []
         try:
             async with self._db.read() as session:
-                rows = await table.chunks_of(session, ids, start_ms, end_ms)
+                return await table.blocks_of(session, bundles, start_ms, end_ms)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise _unreadable(error) from error
-        chunks: defaultdict[int, list[ChunkRow]] = defaultdict(list)
-        for row in rows:
-            chunks[row.series_id].append(row)
-        return chunks
+
+    async def _chunks(self, ids: Sequence[int], start_ms: int, end_ms: int) -> list[ChunkRow]:
+        """What an earlier version sealed."""
+        if start_ms > self._keeper.chunks_ms or not ids:
+            return []
+        try:
+            async with self._db.read() as session:
+                return await table.chunks_of(session, ids, start_ms, end_ms)
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            raise _unreadable(error) from error
 
 
-async def _assembled(
-    held: Sequence[Held], stored: dict[int, list[ChunkRow]], start_ms: int, end_ms: int, horizon_ms: int
-) -> list[Series]:
-    chunks = sum(map(len, stored.values())) + sum(len(one.chunks) for one in held)
-    if chunks <= _INLINE:
-        return one_each(assemble(held, stored, start_ms, end_ms, horizon_ms))
-    return one_each(await asyncio.to_thread(assemble, held, stored, start_ms, end_ms, horizon_ms))
+class _Window(NamedTuple):
+    """`horizon_ms`: from then on memory's blocks count, before it the database's."""
+
+    start_ms: int
+    end_ms: int
+    horizon_ms: int
+
+
+class _Told(NamedTuple):
+    """All that there is to know, in order of precedence but for `held`, whose blocks come after `stored`."""
+
+    held: Held
+    stored: Sequence[BlockRow]
+    chunks: Sequence[ChunkRow]
+    twins: Mapping[int, int]
+    window: _Window
+
+
+def _assembled(told: _Told, ids: Ints, memory: sealed.Decoded, check: Callable[[], None]) -> list[Piece]:
+    start, end, horizon = told.window
+    together = Assembly(ids)
+
+    def add(piece: Piece) -> None:
+        together.add(piece)
+        for series_id in told.twins.keys() & set(piece.ids.tolist()) if told.twins else ():
+            at = int(np.searchsorted(piece.ids, series_id))
+            together.add_run(told.twins[series_id], Run(piece.times, piece.values[at]))
+
+    for chunk in told.chunks:
+        series_id = told.twins.get(chunk.series_id, chunk.series_id)
+        together.add_run(series_id, _clipped(_of_chunk(chunk), start, end))
+    for row in told.stored:
+        check()
+        for piece in sealed.decoded(sealed.Block(*row[1:])):
+            add(piece.within(start, min(end, horizon - 1)))
+    for block in told.held.blocks:
+        check()
+        for piece in memory.get(block):
+            add(piece.within(max(start, horizon), end))
+    for piece in told.held.pieces:
+        together.add(piece.within(start, end))
+    for series_id, run in told.held.runs:
+        together.add_run(series_id, _clipped(run, start, end))
+    return together.pieces(check)
+
+
+def _twins(labels: dict[int, Labels], ended: Sequence[SeriesRow]) -> dict[int, int]:
+    """Series that ended once and lived again under another id: old id → the one that stands for both.
+
+    Takes the ended series into `labels`.
+    """
+    if not ended:
+        return {}
+    by_labels = {of: series_id for series_id, of in labels.items()}
+    twins = {}
+    for row in ended:
+        of = Labels(row.labels)
+        if row.id in labels:
+            continue
+        if (other := by_labels.setdefault(of, row.id)) != row.id:
+            twins[row.id] = other
+        else:
+            labels[row.id] = of
+    return twins
+
+
+def _of_chunk(chunk: ChunkRow) -> Run:
+    try:
+        return Run(*decode(chunk.data))
+    except CorruptError as error:
+        fields = {"start_ms": chunk.start_ms, "end_ms": chunk.end_ms, "error": str(error)}
+        log.error("a damaged chunk is left out", extra=fields)
+        return Run(np.empty(0, np.int64), np.empty(0))
+
+
+def _clipped(run: Run, start_ms: int, end_ms: int) -> Run:
+    low, high = np.searchsorted(run.times, start_ms), np.searchsorted(run.times, end_ms, side="right")
+    return Run(run.times[low:high], run.values[low:high])
 
 
 def _unreadable(error: Exception) -> QueryError:

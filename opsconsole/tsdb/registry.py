@@ -3,11 +3,12 @@
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from opsconsole.db.series import SeriesRow
 from opsconsole.model import Labels
 from opsconsole.telemetry import Telemetry
+from opsconsole.tsdb.bundles import Bundles
 from opsconsole.tsdb.head import Head
 from opsconsole.tsdb.rows import NEVER
 
@@ -28,6 +29,7 @@ class Registry:
         self._alive: dict[Labels, int] = {}
         self._ids: dict[tuple[str, Labels], int] = {}  # the same by name and other labels, of series that were asked for
         self._count: Counter[str] = Counter()
+        self.bundles = Bundles()
         self._new: list[SeriesRow] = []
         self._refused: Counter[tuple[str, str]] = Counter()
         self.next_id = 1
@@ -48,8 +50,9 @@ class Registry:
             self._refuse(deployment, name)
             return REFUSED
         series_id, self.next_id = self.next_id, self.next_id + 1
-        self._admit(series_id, labels, now_ms, NEVER)
-        self._new.append(SeriesRow(series_id, dict(labels.pairs)))
+        bundle = self.bundles.enter(labels)
+        self._admit(series_id, labels, now_ms, bundle, NEVER)
+        self._new.append(SeriesRow(series_id, dict(labels.pairs), bundle))
         return series_id
 
     def _refuse(self, deployment: str, name: str) -> None:
@@ -61,23 +64,31 @@ class Registry:
             fields = {"deployment": deployment, "limit": self._limit, "metric": name}
             log.warning("a deployment has as many series as it may; new ones are refused", extra=fields)
 
-    def restore(self, row: SeriesRow, now_ms: int, floor_ms: int) -> None:
-        """Hold again what the database has; `floor_ms`: until when it may have samples of it."""
-        self._admit(row.id, _interned(row.labels), now_ms, floor_ms)
+    def restore(self, row: SeriesRow, now_ms: int, floor_ms: int) -> int:
+        """Hold again what the database has; `floor_ms`: until when it may have samples of it. Returns the bundle, a new one
+        for a series of an earlier version."""
+        full = _interned(row.labels)
+        if (bundle := row.bundle) is None:
+            bundle = self.bundles.enter(full)
+        else:
+            self.bundles.restore(bundle, full)
+        self._admit(row.id, full, now_ms, bundle, floor_ms)
         self.next_id = max(self.next_id, row.id + 1)
+        return bundle
 
-    def _admit(self, series_id: int, full: Labels, now_ms: int, floor_ms: int) -> None:
+    def _admit(self, series_id: int, full: Labels, now_ms: int, bundle: int, floor_ms: int) -> None:
         self._alive[full] = series_id
         self._count[full.get("deployment", "")] += 1
-        self._head.add(series_id, full, now_ms, floor_ms)
+        self._head.add(series_id, full, now_ms, bundle, floor_ms)
         self._telemetry.store_series.set(len(self._alive))
 
-    def forget(self, series: Iterable[Labels]) -> None:
-        """These are held no longer."""
-        for full in series:
+    def forget(self, series: Mapping[Labels, int]) -> None:
+        """These are held no longer, each with its bundle."""
+        for full, bundle in series.items():
             self._alive.pop(full, None)
             self._ids.pop((full.get("__name__", ""), full.without("__name__")), None)
             self._count[full.get("deployment", "")] -= 1
+            self.bundles.leave(bundle, full)
         self._count += Counter()  # leaves out what came to nothing
         self._telemetry.store_series.set(len(self._alive))
 

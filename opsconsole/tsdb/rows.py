@@ -1,43 +1,37 @@
-"""Recent samples as two matrices, a row a series, so that one scrape is written and one metric is read in a few numpy calls."""
+"""One number a series: who has which row, where its recent samples are, when it was last heard of."""
 
 import numpy as np
-import numpy.typing as npt
 
-from opsconsole.model import Millis, Values
-
-WIDTH = 128
-"""Samples that a row holds: half an hour at one in fifteen seconds, and a few for jitter."""
+from opsconsole.tsdb.pieces import Ints, Mask
 
 NEVER = np.iinfo(np.int64).min
 
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+NOWHERE, LOOSE = -1, -2
+"""In place of a panel's number: no home yet; a row of times of its own."""
 
 
-class SampleRows:
-    """`times` and `values` hold `count[row]` samples in a row, in order of arrival; all else is one number a row."""
+class Rows:
+    """Columns by row; a row belongs to one series while that is alive."""
 
     def __init__(self, size: int = 256) -> None:
         self.size = size
-        self.times: Millis = np.empty((size, WIDTH), np.int64)
-        self.values: Values = np.empty((size, WIDTH), np.float64)
-        self.count: Ints = np.zeros(size, np.int64)
         self.ids: Ints = np.zeros(size, np.int64)  # the series that has the row
         self.live: Mask = np.zeros(size, np.bool_)
-        self.newest: Ints = np.full(size, NEVER, np.int64)  # time of the series' latest sample
+        self.bundle: Ints = np.zeros(size, np.int64)
+        self.newest: Ints = np.full(size, NEVER, np.int64)  # no sample in memory is later
         self.touched: Ints = np.zeros(size, np.int64)  # when a sample last arrived
-        self.floor: Ints = np.full(size, NEVER, np.int64)  # the series may have older, sealed samples up to here
-        self.unsorted: Mask = np.zeros(size, np.bool_)
+        self.floor: Ints = np.full(size, NEVER, np.int64)  # the series may have older samples in the database, up to here
+        self.home: Ints = np.full(size, NOWHERE, np.int64)  # the panel, or NOWHERE, or LOOSE
+        self.place: Ints = np.zeros(size, np.int64)  # in the panel, or among the loose rows
         self._free: list[int] = []
         self._used = 0
         self._mark: Ints = np.zeros(size, np.int64)
 
-    def take(self, series_id: int, now_ms: int) -> int:
+    def take(self, series_id: int, bundle: int, now_ms: int, floor_ms: int) -> int:
         """A free row, for this series from now on."""
         row = self._free.pop() if self._free else self._next()
-        self.ids[row], self.live[row], self.touched[row] = series_id, True, now_ms
-        self.newest[row] = self.floor[row] = NEVER
-        self.count[row], self.unsorted[row] = 0, False
+        self.ids[row], self.live[row], self.touched[row], self.bundle[row] = series_id, True, now_ms, bundle
+        self.newest[row], self.floor[row], self.home[row] = NEVER, floor_ms, NOWHERE
         return row
 
     def give_back(self, rows: list[int]) -> None:
@@ -56,13 +50,10 @@ class SampleRows:
             self._grow(self._used + more)
 
     def _grow(self, size: int) -> None:
-        """New rows stay untouched, so that they cost address space only."""
-        for name in ("times", "values", "count", "ids", "live", "newest", "touched", "floor", "unsorted", "_mark"):
+        for name in ("ids", "live", "bundle", "newest", "touched", "floor", "home", "place", "_mark"):
             old = getattr(self, name)
-            new = np.empty((size, *old.shape[1:]), old.dtype)
+            new = np.zeros(size, old.dtype)
             new[: self.size] = old
-            if old.ndim == 1:
-                new[self.size :] = 0
             setattr(self, name, new)
         self.size = size
 
@@ -72,29 +63,6 @@ class SampleRows:
         self._mark[rows[::-1]] = order[::-1]
         firsts: Mask = self._mark[rows] == order
         return firsts
-
-    def put(self, rows: Ints, times: Millis, values: Values, now_ms: int) -> None:
-        """One sample for each of different rows, none of which is full."""
-        at = self.count[rows]
-        self.times[rows, at] = times
-        self.values[rows, at] = values
-        self.count[rows] = at + 1
-        late = times <= self.newest[rows]
-        if late.any():
-            self.unsorted[rows[late]] = True
-            self.newest[rows[~late]] = times[~late]
-        else:
-            self.newest[rows] = times
-        self.touched[rows] = now_ms
-
-    def cut(self, row: int) -> tuple[Millis, Values]:
-        """What the row holds, in order of time; the row is empty afterwards."""
-        times, values = self.times[row, : self.count[row]].copy(), self.values[row, : self.count[row]].copy()
-        if self.unsorted[row]:
-            order = np.argsort(times, kind="stable")
-            times, values = times[order], values[order]
-        self.count[row], self.unsorted[row] = 0, False
-        return times, values
 
 
 class RowMap:

@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from opsconsole.clock import Clock, millis
 from opsconsole.db import Database
 from opsconsole.db.series import SupersededError
-from opsconsole.model import STALE, Appended, Block, Labels, Matcher, Millis, Sample, Series, Values, blocks_of
+from opsconsole.model import STALE, Appended, Block, Labels, Matcher, Millis, Sample, Series, Values
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.codec import Batch, Ids
 from opsconsole.tsdb.head import Head
 from opsconsole.tsdb.journal import Journal
 from opsconsole.tsdb.keeper import Keeper
+from opsconsole.tsdb.late import TIME_LIMIT
 from opsconsole.tsdb.reader import Reader
 from opsconsole.tsdb.registry import Registry
 from opsconsole.tsdb.settings import Settings
@@ -93,7 +94,7 @@ class Store:
         """Without what is refused before anybody looks at it."""
         outcome = Appended()
         refused = batch.ids <= 0
-        old = batch.times < now_ms - self._settings.retention // timedelta(milliseconds=1)
+        old = (batch.times < now_ms - self._settings.retention // timedelta(milliseconds=1)) | (batch.times >= TIME_LIMIT)
         if refused.any() or old.any():
             limit, too_old = int(np.count_nonzero(refused)), int(np.count_nonzero(old & ~refused))
             outcome = Appended(series_limit=limit, too_old=too_old)
@@ -173,14 +174,19 @@ class Store:
     def healthy(self) -> bool:
         return self.problem is None
 
-    async def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
-        """Series that all matchers fit, with their samples in `start_ms <= t <= end_ms`. Raises QueryError."""
-        oldest = millis(self._clock.now() - self._settings.retention)
-        return await self._reader.select(matchers, max(start_ms, oldest), end_ms)
-
     async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Block]:
-        """The same as matrices, which is what the query language reads."""
-        return blocks_of(await self.select(matchers, start_ms, end_ms))
+        """Series that all matchers fit, with their samples in `start_ms <= t <= end_ms`, as matrices of those that share their
+        times. Raises QueryError."""
+        oldest = millis(self._clock.now() - self._settings.retention)
+        return await self._reader.blocks(matchers, max(start_ms, oldest), end_ms)
+
+    async def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
+        """The same one by one."""
+        return [
+            Series(labels, block.timestamps, values)
+            for block in await self.blocks(matchers, start_ms, end_ms)
+            for labels, values in zip(block.labels, block.values, strict=True)
+        ]
 
     async def labels(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[Labels]:
         """Label sets of series that fit; with `start_ms` those too that ended since then."""

@@ -105,7 +105,7 @@ async def test_a_day_of_samples_is_sealed_and_found_again_after_a_restart(world:
     await world.restart()
     assert await world.values() == {Labels(): sent}
     assert await world.rows(table.recent) <= 31
-    assert await world.rows(table.chunks) <= 32
+    assert await world.rows(table.blocks) <= 32
 
 
 async def test_a_window_between_memory_and_database_has_no_gap_and_no_double(world: World) -> None:
@@ -156,7 +156,7 @@ async def test_retention_deletes_what_is_old(db: Database) -> None:
     await world.run(20 * 60, lambda: world.add(1.0), step=10)
     assert len((await world.values())[Labels()]) == pytest.approx(60, abs=1)
     assert await world.values("gone") == {}
-    assert await world.rows(table.chunks) <= 32
+    assert await world.rows(table.blocks) <= 32
     assert await world.rows(table.series) == 1
     world.add(9.0, NOON)
     assert world.dropped("too_old") == 1
@@ -257,7 +257,7 @@ async def test_the_console_that_opened_last_writes_and_the_other_says_so(world: 
 async def test_a_damaged_chunk_costs_only_itself(world: World) -> None:
     await world.run(40, lambda: world.add(1.0))
     async with world.db.begin() as session:
-        await session.execute(table.chunks.update().values(data=b"\x01rubbish"))
+        await session.execute(table.blocks.update().values(data=b"\x01rubbish"))
         await session.execute(table.recent.insert().values(id=10_000, data=b"rubbish"))
     await world.restart()
     world.clock.tick(15)

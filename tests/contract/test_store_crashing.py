@@ -27,7 +27,7 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.databases import opened
 
 ROOT = Path(__file__).parents[2]
-TABLES = (table.series, table.recent, table.chunks, table.store_state, table.sealed_buckets)
+TABLES = (table.series, table.recent, table.blocks, table.store_state, table.sealed_buckets)
 Key = tuple[str, int]
 
 

@@ -1,0 +1,91 @@
+"""Sealed blocks that memory keeps for queries, and those decoded lately."""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from opsconsole.tsdb.blockcodec import decode_block
+from opsconsole.tsdb.codec import CorruptError
+from opsconsole.tsdb.pieces import Piece
+
+log = logging.getLogger(__name__)
+
+_MOST_DECODED = 4_000_000
+"""Samples kept decoded: 32 MB."""
+
+
+class Block(NamedTuple):
+    """A bundle's samples between two times, encoded; it is in the database too. `fullness`: in percent of a whole block."""
+
+    start_ms: int
+    end_ms: int
+    samples: int
+    fullness: int
+    data: bytes
+
+
+class Decoded:
+    """Blocks of memory as pieces, the most recently used ones kept. Threads may share it."""
+
+    def __init__(self, most: int = _MOST_DECODED) -> None:
+        self._most, self._held = most, 0
+        self._pieces: OrderedDict[int, tuple[Block, list[Piece]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, block: Block) -> list[Piece]:
+        key = id(block.data)  # of bytes that are kept as long as the key is
+        with self._lock:
+            if (known := self._pieces.get(key)) is not None:
+                self._pieces.move_to_end(key)
+                return known[1]
+        pieces = decoded(block)
+        with self._lock:
+            if key not in self._pieces:
+                self._pieces[key] = block, pieces
+                self._held += block.samples
+            while self._held > self._most:
+                _, (gone, _) = self._pieces.popitem(last=False)
+                self._held -= gone.samples
+        return pieces
+
+
+def decoded(block: Block) -> list[Piece]:
+    """The block's samples; none, and a line in the log, where its bytes are damaged: one block must not blind every rule."""
+    try:
+        return decode_block(block.data)
+    except CorruptError as error:
+        fields = {"start_ms": block.start_ms, "end_ms": block.end_ms, "error": str(error)}
+        log.error("a damaged block is left out", extra=fields)
+        return []
+
+
+class Sealed:
+    """By bundle, in the order in which they were sealed."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, list[Block]] = {}
+        self.decoded = Decoded()
+
+    def hold(self, blocks: Mapping[int, Sequence[Block]]) -> None:
+        for bundle, more in blocks.items():
+            self._blocks.setdefault(bundle, []).extend(more)
+
+    def release(self, before_ms: int) -> None:
+        """Let go of what ended before then."""
+        for bundle, blocks in list(self._blocks.items()):
+            if kept := [block for block in blocks if block.end_ms >= before_ms]:
+                self._blocks[bundle] = kept
+            else:
+                del self._blocks[bundle]
+
+    def newest(self, bundle: int) -> int | None:
+        """When the bundle's latest block ends."""
+        return max((block.end_ms for block in self._blocks.get(bundle, ())), default=None)
+
+    def overlapping(self, bundles: Iterable[int], start_ms: int, end_ms: int) -> list[Block]:
+        if not self._blocks:
+            return []
+        found = (block for bundle in bundles for block in self._blocks.get(bundle, ()))
+        return [block for block in found if block.start_ms <= end_ms and block.end_ms >= start_ms]

@@ -48,14 +48,8 @@ def decompressed(data: bytes, kind: Any) -> npt.NDArray[Any]:
     return _column(data, kind) if data else np.empty(0, kind)
 
 
-def encode(times: Millis, values: Values) -> bytes:
-    """A chunk of one series, as earlier versions wrote them."""
-    head = simple_compress(np.ascontiguousarray(times), _SEALED)
-    tail = simple_compress(np.ascontiguousarray(values), _SEALED)
-    return b"".join([_PREFIX.pack(_VERSION, len(head)), head, tail])
-
-
 def decode(data: bytes) -> tuple[Millis, Values]:
+    """A chunk of one series, as earlier versions wrote them. Raises CorruptError."""
     try:
         version, length = _PREFIX.unpack_from(data)
         _known(version)

@@ -29,6 +29,7 @@ from opsconsole.collectors.self_metrics import SelfMetrics
 from opsconsole.collectors.statsd import StatsdListener
 from opsconsole.config import Config, Loaded, Retention, statsd_senders
 from opsconsole.db import Database, GroupWriter
+from opsconsole.db.integrity import expect_sound
 from opsconsole.db.migrate import migrate
 from opsconsole.failures.settings import Settings as FailureSettings
 from opsconsole.failures.watch import FailureWatch
@@ -109,7 +110,7 @@ async def run(read: Read, say: Say, clock: Clock | None = None) -> None:
 
     A new configuration that is valid but cannot start, on a port in use for one, gives way to the one before.
     """
-    loaded, before = read(), None
+    loaded, before, sound = read(), None, ""
     allow_connections()
     clock = clock or SystemClock()
     with closing(_Door()) as door:
@@ -117,6 +118,7 @@ async def run(read: Read, say: Say, clock: Clock | None = None) -> None:
             orders = Orders()
             try:
                 with _signals(orders, read):
+                    sound = await _sound(loaded.database_url, sound, clock)
                     await _generation(loaded, read, orders, door.at(loaded.config.server), clock, say)
             except OpsConsoleError as error:
                 if before is None:
@@ -127,6 +129,20 @@ async def run(read: Read, say: Say, clock: Clock | None = None) -> None:
             if orders.following is None or orders.stopped:
                 return
             loaded, before = orders.following, loaded
+
+
+async def _sound(url: str, known: str, clock: Clock) -> str:
+    """The database's address once it is looked at; one that is `known` is not looked at again by each reload.
+
+    Raises OpsConsoleError where it cannot be trusted.
+    """
+    if url != known:
+        db = Database(url)
+        try:
+            await expect_sound(db, clock)
+        finally:
+            await db.close()
+    return url
 
 
 @contextmanager

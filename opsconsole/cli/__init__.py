@@ -190,17 +190,39 @@ async def _ask(loaded: Loaded) -> None:
 def migrate(config: File = None) -> None:
     """Bring the database to the newest schema."""
     from opsconsole.db import Database
+    from opsconsole.db.integrity import expect_sound
     from opsconsole.db.migrate import migrate as upgrade
 
     async def work() -> None:
         db = Database(load(_file(config)).database_url)
         try:
+            await expect_sound(db, SystemClock())
             before, after = await upgrade(db)
         finally:
             await db.close()
         print(f"schema {after}: nothing to do" if before == after else f"schema {before or 'empty'} → {after}")
 
     _run(work())
+
+
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(help="The file to write.")], config: File = None) -> None:
+    """Write everything that the console keeps into one file, while it runs."""
+    from opsconsole.cli.backup import back_up
+
+    _run(back_up(load(_file(config)), file, _say))
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that backup wrote.")],
+    config: File = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what the database holds.")] = False,
+) -> None:
+    """Put a backup into the configured database, which no console may have open."""
+    from opsconsole.cli.backup import put_back
+
+    _run(put_back(load(_file(config)), file, _say, force=force))
 
 
 @app.command()

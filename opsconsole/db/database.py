@@ -17,6 +17,8 @@ from opsconsole.db.sqlite import OneVisitDriver
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+APPLICATION = "opsconsole"
+"""What PostgreSQL's list of sessions calls ours."""
 _TURNS = 20
 """How many other consoles may open one new SQLite file at the same moment."""
 
@@ -24,7 +26,7 @@ _TURNS = 20
 class Database:
     """Opens transactions. `begin` is for writing (on SQLite one at a time), `read` for reading (never waits for a writer)."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | sa.URL) -> None:
         """`url` is SQLAlchemy's: `sqlite:///file`, or `postgresql+psycopg://…`."""
         parsed = sa.make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
@@ -33,7 +35,10 @@ class Database:
             self._writing = _sqlite_engine(parsed, "BEGIN IMMEDIATE", pool_size=1)
             self._reading = _sqlite_engine(parsed, "BEGIN", pool_size=4)
         else:
-            self._writing = self._reading = create_async_engine(parsed, pool_size=8, max_overflow=4, pool_pre_ping=True)
+            named = {} if "application_name" in parsed.query else {"application_name": APPLICATION}
+            self._writing = self._reading = create_async_engine(
+                parsed, pool_size=8, max_overflow=4, pool_pre_ping=True, connect_args=named
+            )
         self._one_writer = asyncio.Lock()
 
     @property

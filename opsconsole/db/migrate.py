@@ -30,7 +30,7 @@ async def migrate(db: Database) -> tuple[str | None, str]:
 
     Raises OpsConsoleError where the database cannot be opened or written, is another program's, or newer than this console.
     """
-    with _usable(db):
+    with usable(db):
         if db.is_sqlite and db.engine.url.database:
             await asyncio.to_thread(_look_into, db.engine.url.database)
         async with db.engine.connect() as connection:
@@ -45,7 +45,7 @@ async def expect_newest(db: Database) -> str:
     path = db.engine.url.database
     if db.is_sqlite and path and not await asyncio.to_thread(Path(path).is_file):
         raise OpsConsoleError(f"there is no database at {path}: start the console, or name its configuration with --config")
-    with _usable(db):
+    with usable(db):
         if db.is_sqlite and path:
             await asyncio.to_thread(_look_into, path)
         async with db.read() as session:
@@ -73,7 +73,8 @@ def revisions() -> list[str]:
 
 
 @contextlib.contextmanager
-def _usable(db: Database) -> Iterator[None]:
+def usable(db: Database) -> Iterator[None]:
+    """What the database refuses inside becomes an OpsConsoleError that names it."""
     try:
         yield
     except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from opsconsole.collectors.formats.statsd import Frame, Malformed, frame, identify, measure
 from opsconsole.collectors.statsd_resolve import Resolver
 from opsconsole.collectors.statsd_series import Stamp, Target
+from opsconsole.tsdb.series_cache import SeriesCache
 
 MOST_KNOWN = 200_000
-"""Names kept; beyond that all are forgotten and learnt anew, which names that never come again do not survive."""
+"""Names kept; beyond that those are forgotten that did not come for longest, and those that never come again first."""
 MOST_NEW = 10_000
 """New names looked at between two `renew`s; a flood of invented names is dropped rather than studied."""
 _SIGNS = b"+-"
@@ -19,8 +20,8 @@ class Intake:
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        self._known: dict[bytes | tuple[bytes, bytes, bytes], Target] = {}
-        self._tailed: dict[tuple[bytes, bytes], tuple[Target, float]] = {}
+        self._known: SeriesCache[bytes | tuple[bytes, bytes, bytes], Target] = SeriesCache(MOST_KNOWN)
+        self._tailed: SeriesCache[tuple[bytes, bytes], tuple[Target, float]] = SeriesCache(MOST_KNOWN)
         self._new = MOST_NEW
         self._nobody: Stamp | None = None
         self.datagrams, self.lines, self.unassigned, self.flooded = 0, 0, 0, 0
@@ -38,12 +39,12 @@ class Intake:
 
     def take(self, datagrams: Iterable[bytes], at: float) -> None:
         """Add every line of `datagrams`, all of which arrived at `at`."""
-        known, nobody, slow, count = self._known.get, self._nobody, self._read, 0
+        known, find, nobody, slow, count = self._known.known.get, self._known.find, self._nobody, self._read, 0
         for datagram in datagrams:
             count += 1
             head, _, rest = datagram.partition(b":")
             number, _, kind = rest.partition(b"|")
-            target = known(head)
+            target = known(head) or find(head)
             if target is None or kind != target.kind:
                 slow(datagram, at)
                 nobody = self._nobody
@@ -78,7 +79,7 @@ class Intake:
         """Take a line that differs from an earlier one in its value only."""
         head, _, rest = line.partition(b":")
         number, _, tail = rest.partition(b"|")
-        known = self._tailed.get((head, tail))
+        known = self._tailed.find((head, tail))
         if known is None or not number or b":" in number:
             return False
         target, weight = known
@@ -95,7 +96,7 @@ class Intake:
 
     def _line(self, line: bytes, at: float) -> None:
         cut = frame(line)
-        target = self._known.get((cut.head, cut.kind, cut.tags))
+        target = self._known.find((cut.head, cut.kind, cut.tags))
         skip = False
         if target is None:
             values = [] if cut.kind == b"s" else [measure(text) for text in cut.values]
@@ -113,19 +114,15 @@ class Intake:
     def _remember(self, line: bytes, cut: Frame, target: Target) -> None:
         if cut.kind == b"s" or b":" in cut.head or b"|T" in line:
             return
-        if len(self._tailed) >= MOST_KNOWN:
-            self._tailed.clear()
-        self._tailed[cut.head, line.partition(b"|")[2]] = target, _weight(cut)
+        self._tailed.put((cut.head, line.partition(b"|")[2]), (target, _weight(cut)))
 
     def _learn(self, cut: Frame) -> tuple[Target, bool]:
         self._new -= 1
         answer = self._resolver.answer(identify(cut.head, cut.tags), cut.kind)
         self._nobody = self._resolver.unassigned
-        if len(self._known) >= MOST_KNOWN:
-            self.forget()
-        self._known[cut.head, cut.kind, cut.tags] = answer.target
-        if not cut.tags and b":" not in cut.head:
-            self._known.setdefault(cut.head, answer.target)
+        self._known.put((cut.head, cut.kind, cut.tags), answer.target)
+        if not cut.tags and b":" not in cut.head and self._known.find(cut.head) is None:
+            self._known.put(cut.head, answer.target)
         return answer.target, answer.skip
 
 

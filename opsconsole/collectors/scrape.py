@@ -12,7 +12,7 @@ from opsconsole.airflow import open_http
 from opsconsole.clock import Clock, millis
 from opsconsole.collectors import scrape_http
 from opsconsole.collectors.formats import exposition
-from opsconsole.collectors.formats.exposition import TEXT, Grammar, Told, Wrong
+from opsconsole.collectors.formats.exposition import Grammar, Told, Wrong
 from opsconsole.collectors.formats.page import Page, PageError, Shape, read
 from opsconsole.collectors.scrape_settings import ScrapeSettings
 from opsconsole.collectors.settings import Deployment
@@ -48,7 +48,6 @@ class Scrape:
         self._own = {"job": settings.job, "instance": settings.instance, "deployment": deployment.name}
         self._cache: SeriesCache[bytes, int] = SeriesCache()
         self._shape: Shape | None = None
-        self._grammar = TEXT
         self._alive = _NOTHING
         self._last_success_at: datetime | None = None
         self.collector = f"scrape/{settings.job}/{settings.instance}"
@@ -86,15 +85,14 @@ class Scrape:
         except (PageError, Wrong) as error:
             raise CollectError(f"the page is not as its format wants it: {error}") from error
         kept, new = self._keep(page, now)
-        self._shape, self._grammar = page.shape, fetched.grammar
+        self._shape = page.shape
         return len(page.refs), kept, new
 
     async def _read(self, fetched: scrape_http.Fetched) -> Page:
         """Large ones in a thread of their own, so that others have their turn."""
-        shape = self._shape if fetched.grammar is self._grammar else None
         if len(fetched.body) < _IN_A_THREAD:
-            return read(fetched.body, fetched.grammar, self._cache.known, shape)
-        return await asyncio.to_thread(read, fetched.body, fetched.grammar, self._cache.known, shape)
+            return read(fetched.body, fetched.grammar, self._cache.known, self._shape)
+        return await asyncio.to_thread(read, fetched.body, fetched.grammar, self._cache.known, self._shape)
 
     async def _learn(self, page: Page, grammar: Grammar, now: datetime) -> None:
         """Find the refs of what is new on the page. Raises Wrong."""

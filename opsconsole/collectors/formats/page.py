@@ -2,8 +2,9 @@
 
 A page looks the same each time but for its values. So it is cut at line ends and at the last space of each line, all at once;
 what stands in front of that is compared with the page before, as one list with another, and where it is the same, the
-series are known without a look at any line. Else each line's series is looked up by its bytes, and only a line
-that is new is read. That is exact, since only what was read in full is known: a series, and one space before its value.
+series are known without a look at any line; from then on `page_pattern.py` tells it with less. Else each line's series is
+looked up by its bytes, and only a line that is new is read. That is exact, since only what was read in full is known: a
+series, and one space before its value.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from operator import itemgetter
 import numpy as np
 
 from opsconsole.collectors.formats.exposition import OPENMETRICS, TEXT, Grammar, Told, Wrong, millis, number, split, told
+from opsconsole.collectors.formats.page_pattern import Pattern
 from opsconsole.model import Millis, Refs, Values
 
 _PLAIN = b"0123456789+-.eE"
@@ -26,12 +28,37 @@ class PageError(ValueError):
 
 @dataclass(slots=True)
 class Shape:
-    """What of a page returns with the next: the lines up to their values, and the series of each."""
+    """What of a page returns with the next: the lines up to their values, and the series of each; `pattern` once it did."""
 
-    heads: list[bytes] = field(default_factory=list)
-    comments: list[bytes] = field(default_factory=list)
-    samples: list[bool] = field(default_factory=list)
-    refs: Refs = field(default_factory=lambda: np.empty(0, np.int64))
+    grammar: Grammar
+    heads: list[bytes]
+    comments: list[bytes]
+    samples: list[bool]
+    refs: Refs
+    pattern: Pattern | None = None
+
+    def values(self, lines: list[bytes], heads: list[bytes], tails: list[bytes]) -> Values | None:
+        """The values of a page of this shape, else None. Raises PageError."""
+        if heads != self.heads or self.comments != _others(tails, self.samples):
+            return None
+        return _values(list(compress(tails, self.samples)), lines, self.samples)
+
+    def learn(self, body: bytes) -> None:
+        """It has returned: know it better."""
+        if body.endswith(b"\n") and len(body) > 8:
+            self.pattern = Pattern(body, [*self.samples, False] if self.grammar is OPENMETRICS else self.samples)
+            self.heads = []
+
+    def quickly(self, body: bytes, grammar: Grammar) -> Values | None:
+        """The same as `values` of a page that was not cut, where the pattern is known."""
+        if self.pattern is None or grammar is not self.grammar or (found := self.pattern.values(body)) is None:
+            return None
+        values, left, places = found
+        try:
+            values[left] = _numbers([body[start:end] for start, end in places.tolist()])
+        except Wrong:
+            return None
+        return values
 
 
 @dataclass(slots=True)
@@ -53,6 +80,8 @@ class Page:
 
 def read(body: bytes, grammar: Grammar, known: Mapping[bytes, int], shape: Shape | None = None) -> Page:
     """Read a page; `known` are the refs of series by their bytes. Raises PageError."""
+    if shape is not None and (values := shape.quickly(body, grammar)) is not None:
+        return Page(shape.refs, values, shape=shape)
     lines = body.split(b"\n")
     if not lines[-1]:
         lines.pop()
@@ -62,8 +91,9 @@ def read(body: bytes, grammar: Grammar, known: Mapping[bytes, int], shape: Shape
     heads, tails = list(map(_head, cut)), list(map(_tail, cut))
     if b"\t" in body:
         return _Reading(lines, grammar, known).page([b""] * len(lines), tails)  # spaces may be tabs: every line is read
-    if shape is not None and heads == shape.heads and shape.comments == _others(tails, shape.samples):
-        return Page(shape.refs, _values(list(compress(tails, shape.samples)), lines, shape.samples), shape=shape)
+    if shape is not None and shape.grammar is grammar and (values := shape.values(lines, heads, tails)) is not None:
+        shape.learn(body)
+        return Page(shape.refs, values, shape=shape)
     return _Reading(lines, grammar, known).page(heads, tails)
 
 
@@ -80,21 +110,27 @@ def _others(tails: list[bytes], samples: list[bool]) -> list[bytes]:
 
 def _values(tails: list[bytes], lines: list[bytes], samples: list[bool]) -> Values:
     """Every value, strictly. Raises PageError."""
-    if not b"".join(tails).translate(None, _PLAIN):
+    try:
+        return _numbers(tails)
+    except Wrong:
+        for place, tail in zip(compress(range(len(lines)), samples), tails, strict=True):
+            try:
+                number(tail)
+            except Wrong as error:
+                raise PageError(f"line {place + 1}: {error}") from None
+        raise
+
+
+def _numbers(texts: list[bytes]) -> Values:
+    """Raises Wrong for what is none."""
+    if not b"".join(texts).translate(None, _PLAIN):
         try:
-            values = np.array(list(map(float, tails)), np.float64)
-        except ValueError:
-            pass
-        else:
-            if not np.isinf(values).any():
-                return values
-    found = np.empty(len(tails))
-    for i, (place, tail) in enumerate(zip(compress(range(len(lines)), samples), tails, strict=True)):
-        try:
-            found[i] = number(tail)
-        except Wrong as error:
-            raise PageError(f"line {place + 1}: {error}") from None
-    return found
+            values = np.array(list(map(float, texts)), np.float64)
+        except ValueError as error:
+            raise Wrong(str(error)) from None
+        if not np.isinf(values).any():
+            return values
+    return np.array([number(text) for text in texts], np.float64)
 
 
 class _Reading:
@@ -127,7 +163,7 @@ class _Reading:
             for i, at_ms in self._times.items():
                 page.dated[i], page.times[i] = True, at_ms
         elif not self._whole:
-            page.shape = Shape(heads, _others(tails, samples), samples, page.refs)
+            page.shape = Shape(self._grammar, heads, _others(tails, samples), samples, page.refs)
         return page
 
     def _values(self, tails: list[bytes]) -> Values:

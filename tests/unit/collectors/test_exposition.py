@@ -169,6 +169,27 @@ def test_a_page_of_the_same_shape_is_known_as_a_whole_and_any_change_is_seen() -
         assert series(other, known) == series(read(page.replace(old, new).encode(), TEXT, {}))
 
 
+def test_a_page_that_returned_is_told_from_every_other_one() -> None:
+    page = '# TYPE a gauge\na{b="12345678"} 1\nup 2\nlong_enough_a_name{b="2"} -0.25\n# a remark\n'
+    known, shape = numbered(read(page.encode(), TEXT, {})), None
+    for _ in range(3):
+        shape = read(page.encode(), TEXT, known, shape).shape
+    assert shape is not None
+    assert shape.pattern is not None
+    moved = page.replace(" 1\n", " 0.1\n").replace(" 2\n", " +Inf\n").replace("-0.25", "123456789012345678")
+    again = read(moved.encode(), TEXT, known, shape)
+    assert (again.shape, again.values.tolist()) == (shape, [0.1, math.inf, 123456789012345678.0])
+    for place in range(len(page)):
+        for more in (page[:place] + page[place + 1 :], page[:place] + "~" + page[place + 1 :], page[:place] + "1" + page[place:]):
+            try:
+                plainly = read(more.encode(), TEXT, {})
+            except PageError:
+                with pytest.raises(PageError):
+                    read(more.encode(), TEXT, known, shape)
+            else:
+                assert series(read(more.encode(), TEXT, known, shape), known) == series(plainly), more
+
+
 names = st.sampled_from(["m", "n:x", "up", "a_total"])
 values = st.one_of(
     st.floats(), st.integers(-(10**20), 10**20), st.sampled_from(["NaN", "+Inf", "-Inf", "0", "-0", "1e5", "007", ".5"])
@@ -191,7 +212,7 @@ def test_pages_that_return_are_read_as_they_were_written(
     written: list[tuple[str, list[tuple[str, str]], object, str]], seed: int
 ) -> None:
     dice, known, shape = random.Random(seed), dict[bytes, int](), None
-    for _ in range(3):
+    for _ in range(5):
         body = "".join(line(*one) + "\n" for one in written) + "# EOF\n"
         page = read(body.encode(), OPENMETRICS, known, shape)
         if page.shape is not None and page.shape is not shape:
@@ -201,7 +222,10 @@ def test_pages_that_return_are_read_as_they_were_written(
         shape = page.shape
         got = [(labels(key, OPENMETRICS), repr(value)) for key, value in series(page, known)]
         assert got == [({"__name__": n, **dict(p)}, repr(float(str(v)))) for n, p, v, _ in written]
-        written = [(n, p, dice.choice([v, 1, "NaN", 0.1]), more) for n, p, v, more in written]
+        written = [
+            (n, p, dice.choice([v, 1, "NaN", 0.1, "-12.5", f"{dice.random() * 1e6:.{dice.randint(0, 12)}f}"]), more)
+            for n, p, v, more in written
+        ]
 
 
 @given(st.binary(max_size=60) | st.text('m{}"=, \\#1\n\t', max_size=60).map(str.encode), st.sampled_from([TEXT, OPENMETRICS]))

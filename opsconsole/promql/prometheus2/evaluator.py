@@ -178,15 +178,19 @@ def refuse_wrapped(tree: Expr, rows: Sequence[Row]) -> None:
 
 def _until(blocks: Sequence[Block], last_ms: int) -> list[Block]:
     """Without the samples after `last_ms`."""
-    return [_cut(block, 0, int(np.searchsorted(block.timestamps, last_ms, side="right"))) for block in blocks]
+    return _cut(blocks, lambda times: slice(0, int(np.searchsorted(times, last_ms, side="right"))))
 
 
 def _from(blocks: Sequence[Block], first_ms: int) -> list[Block]:
-    return [_cut(block, int(np.searchsorted(block.timestamps, first_ms)), len(block.timestamps)) for block in blocks]
+    return _cut(blocks, lambda times: slice(int(np.searchsorted(times, first_ms)), len(times)))
 
 
-def _cut(block: Block, start: int, end: int) -> Block:
-    return replace(block, timestamps=block.timestamps[start:end], values=block.values[:, start:end])
+def _cut(blocks: Sequence[Block], part: Callable[[Millis], slice]) -> list[Block]:
+    return [
+        Block(block.labels, times, block.values[:, part(block.timestamps)])
+        for block in blocks
+        if len(times := block.timestamps[part(block.timestamps)])
+    ]
 
 
 def _by_labels(vector: Vector) -> Indices:

@@ -3,18 +3,21 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 
 from opsconsole.model import Series
 from opsconsole.promql.literals import quote
 from tests.support.airflow import eventually
 from tests.support.postgres import free_port
+from tests.support.remote_write import HEADERS, Sent, compressed, request
 
+_SLICE_MS = 1_200_000
 AVAILABLE = bool(shutil.which("prometheus") and shutil.which("promtool"))
 
 
@@ -85,6 +88,26 @@ class Written:
     def __exit__(self, *_: object) -> None:
         self.stop()
         self.http.close()
+
+
+@contextmanager
+def written(series: Sequence[Series]) -> Iterator[httpx.Client]:
+    """A client of a Prometheus that holds these series, staleness markers included, as remote writes brought them.
+
+    In order of time over all series: what is an hour older than the newest sample is refused.
+    """
+    with tempfile.TemporaryDirectory() as folder, Written(Path(folder)) as peer:
+        first, last = min(int(one.timestamps[0]) for one in series), max(int(one.timestamps[-1]) for one in series)
+        for start in range(first, last + 1, _SLICE_MS):
+            sent = [Sent(one.labels.pairs, points) for one in series if (points := _between(one, start, start + _SLICE_MS))]
+            answer = peer.http.post("/api/v1/write", content=compressed(request(sent)), headers=HEADERS)
+            assert answer.is_success, answer.text
+        yield peer.http
+
+
+def _between(one: Series, start_ms: int, end_ms: int) -> list[tuple[float, int]]:
+    low, high = np.searchsorted(one.timestamps, [start_ms, end_ms])
+    return list(zip(one.values[low:high].tolist(), one.timestamps[low:high].tolist(), strict=True))
 
 
 class VictoriaMetrics(Written):

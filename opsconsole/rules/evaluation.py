@@ -153,7 +153,10 @@ class GroupEvaluator:
         answers: dict[str, list[Element]] = {}
         while True:
             try:
-                return render(template, Context(point.labels, point.value, self._external_url, self._external_labels, answers))
+                return render(
+                    template,
+                    Context(point.labels, point.value, self._external_url, self._external_labels, now.timestamp(), answers),
+                )
             except Unanswered as asked:
                 try:
                     answers[asked.expr] = await self._answer(asked.expr, len(answers), now)

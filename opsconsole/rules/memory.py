@@ -28,7 +28,7 @@ class MemorySource:
 
     async def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
         found = []
-        for labels, (times, held) in sorted(self._series.items()):
+        for labels, (times, held) in self._series.items():
             if fits(labels, matchers):
                 window = times[bisect_left(times, start_ms) : bisect_right(times, end_ms)]
                 found.append(Series(labels, np.array(window, np.int64), np.array([held[at] for at in window], np.float64)))

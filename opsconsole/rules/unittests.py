@@ -102,6 +102,17 @@ async def run(path: Path) -> Outcome:
     return Outcome(held, tuple(problems))
 
 
+async def firing(document: documents.Document, groups: Sequence[RuleGroup]) -> list[Finding]:
+    """The alerts that fire at the end of a file's tests, whatever it expects. Raises `ConfigError`."""
+    file = documents.validated(document, _File)
+    found: list[Finding] = []
+    for index, test in enumerate(file.tests):
+        case = _Case(document, index, test, groups, file)
+        await case.run()
+        found += case.firing()
+    return found
+
+
 def _ordered(groups: Sequence[RuleGroup], order: Sequence[str]) -> list[RuleGroup]:
     return sorted(groups, key=lambda group: order.index(group.name) if group.name in order else len(order))
 
@@ -178,6 +189,9 @@ class _Case:
         for index, test in enumerate(self._test.promql_expr_test):
             await self._check_expr(index, test)
         return Outcome(self._held, tuple(self._problems))
+
+    def firing(self) -> list[Finding]:
+        return [held.finding for scope in self._alerts.held.values() for held in scope.values() if held.fires]
 
     async def _evaluate(self, step: timedelta) -> bool:
         """Whether every rule could be evaluated; as in promtool, one that could not is the end of its test."""

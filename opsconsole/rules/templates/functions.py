@@ -5,14 +5,15 @@ Everything is a plain function of its arguments; `and` and `or` (which stop earl
 """
 
 import html
+import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote_plus
 
-from opsconsole.rules.templates.gofmt import printf, shown
+from opsconsole.rules.templates.gofmt import shown
+from opsconsole.rules.templates.gotime import Duration, Moment
 from opsconsole.rules.templates.humanize import (
     humanize,
     humanize_1024,
@@ -21,6 +22,7 @@ from opsconsole.rules.templates.humanize import (
     humanize_timestamp,
     moment,
 )
+from opsconsole.rules.templates.printf import printf
 from opsconsole.rules.templates.tokens import TemplateError
 from opsconsole.rules.templates.values import Element
 from opsconsole.settings import parse_duration
@@ -34,14 +36,14 @@ def truth(value: Any) -> bool:
     """Go's idea of a condition: not the empty value of its type."""
     if isinstance(value, float) and math.isnan(value):
         return True
-    return isinstance(value, Element | datetime) or bool(value)
+    return isinstance(value, Element | Moment | Duration) or bool(value)
 
 
 def number(value: Any) -> float:
     """What Prometheus' functions take for a number: one, or its text."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, str):
+    if isinstance(value, str) and value == value.strip():
         try:
             return float(value)
         except ValueError:
@@ -74,15 +76,26 @@ def _index(holder: Any, *keys: Any) -> Any:
     for key in keys:
         if isinstance(holder, Mapping) and not isinstance(key, str):
             raise TemplateError(f"index: {shown(key)} is not a text")
+        if isinstance(holder, str):
+            holder = holder.encode()
         try:
-            holder = holder.get(key, "") if isinstance(holder, Mapping) else holder[key]
+            holder = holder.get(key, "") if isinstance(holder, Mapping) else _item(holder, key)
         except (TypeError, LookupError, AttributeError) as error:
             raise TemplateError(f"index: {shown(key)} is not in {type(holder).__name__}") from error
     return holder
 
 
+def _item(holder: Any, key: Any) -> Any:
+    if isinstance(key, int) and key < 0:
+        raise IndexError(key)
+    return holder[key]
+
+
 def _slice(holder: Any, *bounds: Any) -> Any:
-    if not isinstance(holder, str | Sequence) or len(bounds) > 2 or not all(_kind(bound) == "int" for bound in bounds):
+    """Of a text, its bytes count."""
+    if isinstance(holder, str):
+        return _slice(holder.encode(), *bounds).decode(errors="replace")
+    if not isinstance(holder, Sequence) or len(bounds) > 2 or not all(_kind(bound) == "int" for bound in bounds):
         raise TemplateError("slice: needs a text or list and up to two whole numbers")
     start, stop = bounds[0] if bounds else 0, bounds[1] if len(bounds) > 1 else len(holder)
     if not 0 <= start <= stop <= len(holder):
@@ -130,8 +143,10 @@ def _sorted(label: str, vector: Any) -> list[Element]:
 def _compiled(pattern: str) -> Any:
     import re2
 
+    options = re2.Options()
+    options.log_errors = False
     try:
-        return re2.compile(pattern)
+        return re2.compile(pattern, options)
     except re2.error as error:
         raise TemplateError(f"{pattern!r} is not a regular expression") from error
 
@@ -156,30 +171,59 @@ def _replaced(pattern: str, replacement: str, text: str) -> str:
     return str(_compiled(pattern).sub(filled, text))
 
 
+def _runes(text: str, turned: Callable[[str], str]) -> str:
+    """Each letter on its own, as Go does it: one whose other case is two letters stays."""
+    return "".join(other if len(other := turned(char)) == 1 else char for char in text)
+
+
 def _title(text: str) -> str:
-    return re.sub(r"(^|\W)(\w)", lambda match: match[1] + match[2].upper(), text)
+    return re.sub(r"(^|\W)(\w)", lambda match: match[1] + _runes(match[2], str.title), text)
+
+
+def _host_and_port(address: str) -> tuple[str, str] | None:
+    """The parts of `host:port` and `[host]:port`; None for what is neither."""
+    found = re.fullmatch(r"\[([^\[\]]*)\]:([^:\[\]]*)|([^:\[\]]*):([^:\[\]]*)", address)
+    return (found[1] or found[3] or "", found[2] or found[4] or "") if found else None
 
 
 def _strip_port(address: str) -> str:
-    found = re.fullmatch(r"\[([^\[\]]*)\]:\d*|([^:\[\]]*):\d*", address)
-    return (found[1] or found[2] or "") if found else address
+    parts = _host_and_port(address)
+    return parts[0] if parts else address
 
 
 def _strip_domain(address: str) -> str:
-    found = re.fullmatch(r"(.*?)(:\d+)?", address)
-    host, port = (found[1], found[2] or "") if found else (address, "")
-    return address if re.fullmatch(r"[\d.]+|.*:.*", host) else host.split(".")[0] + port
+    host, port = _host_and_port(address) or (address, "")
+    if _is_ip(host):
+        return address
+    host = host.split(".")[0]
+    if not port:
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        return "%" not in host and bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
+
+
+def _call(*values: Any) -> Any:
+    raise TemplateError("call of what is no function")
 
 
 def _seconds(text: Any) -> float:
+    if not isinstance(text, str):
+        raise TemplateError(f"{shown(text)} is not a text")
+    sign = -1 if text.startswith("-") else 1
     try:
-        return parse_duration(text).total_seconds() if isinstance(text, str) else number(text)
+        return sign * parse_duration(text.removeprefix("-")).total_seconds()
     except ValueError as error:
         raise TemplateError(str(error)) from error
 
 
-def _to_time(value: Any) -> datetime:
-    at = moment(number(value))
+def _to_time(value: Any) -> Moment:
+    at = moment(_nanoseconds(number(value)))
     if at is None:
         raise TemplateError(f"{shown(value)} is not a time")
     return at
@@ -220,10 +264,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sortByLabel": _sorted,
     "reReplaceAll": _replaced,
     "match": lambda pattern, text: bool(_compiled(pattern).search(text)),
-    "safeHtml": lambda text: text,
+    "safeHtml": lambda text: _runes(text, str),
     "title": lambda text: _title(text),
-    "toUpper": lambda text: text.upper(),
-    "toLower": lambda text: text.lower(),
+    "toUpper": lambda text: _runes(text, str.upper),
+    "toLower": lambda text: _runes(text, str.lower),
     "stripPort": _strip_port,
     "stripDomain": _strip_domain,
     "humanize": lambda value: humanize(number(value)),
@@ -232,8 +276,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "humanizePercentage": lambda value: humanize_percentage(number(value)),
     "humanizeTimestamp": lambda value: humanize_timestamp(_nanoseconds(number(value))),
     "toTime": _to_time,
+    "toDuration": lambda value: Duration(int(number(value) * 1e9)),
     "parseDuration": _seconds,
+    "urlQueryEscape": lambda text: quote_plus(text),
+    "call": _call,
     "graphLink": lambda expr: _graph_path(expr, 0),
     "tableLink": lambda expr: _graph_path(expr, 1),
 }
-NAMES = frozenset(FUNCTIONS) | {"and", "or", "query", "externalURL", "pathPrefix"}
+NAMES = frozenset(FUNCTIONS) | {"and", "or", "query", "externalURL", "pathPrefix", "now"}

@@ -3,7 +3,8 @@
 import math
 from datetime import UTC, datetime, timedelta
 
-from opsconsole.rules.templates.gofmt import shown, significant
+from opsconsole.rules.templates.gofmt import significant
+from opsconsole.rules.templates.gotime import Moment
 
 _LARGE = ("k", "M", "G", "T", "P", "E", "Z", "Y")
 _SMALL = ("m", "u", "n", "p", "f", "a", "z", "y")
@@ -50,17 +51,19 @@ def humanize_percentage(value: float) -> str:
     return f"{significant(value * 100)}%"
 
 
-def moment(value: float) -> datetime | None:
-    """Unix seconds as a time, to the millisecond; None where no calendar reaches."""
+def moment(value: float) -> Moment | None:
+    """Unix seconds as a time, cut to the millisecond; None where no calendar reaches."""
     try:
-        return _EPOCH + timedelta(milliseconds=math.floor(value * 1000))
+        nanoseconds = int(value * 1e9)
+        milliseconds = abs(nanoseconds) // 1_000_000 * (-1 if nanoseconds < 0 else 1)
+        return Moment(_EPOCH + timedelta(milliseconds=milliseconds))
     except (OverflowError, ValueError):
         return None
 
 
 def humanize_timestamp(value: float) -> str:
     at = moment(value)
-    return significant(value) if at is None else shown(at)
+    return significant(value) if at is None else str(at)
 
 
 def _scaled(value: float, prefixes: tuple[str, ...], base: int) -> tuple[float, str]:

@@ -1,5 +1,6 @@
 """From words to a tree: pipelines, `if`, `range`, `with`, `define`, `template`, variables."""
 
+import re
 from dataclasses import dataclass, field, replace
 
 from opsconsole.rules.templates.functions import NAMES
@@ -142,6 +143,8 @@ class _Parser:
                 return None
             case "template":
                 return self._call(words)
+            case "block":
+                return self._block_of(words)
             case _:
                 return Output(self._pipeline(words))
 
@@ -172,14 +175,27 @@ class _Parser:
     def _define(self, words: tuple[Word, ...]) -> None:
         if len(words) != 2 or words[1].kind is not Kind.TEXT or self._depth:
             raise TemplateError('write define as {{define "name"}}, outside other blocks')
+        self._body_of(words[1].text)
+
+    def _block_of(self, words: tuple[Word, ...]) -> Call:
+        """A definition that is called where it stands."""
+        if len(words) < 3 or words[1].kind is not Kind.TEXT:
+            raise TemplateError('write block as {{block "name" argument}}')
+        call = self._call(words)
+        self._body_of(words[1].text)
+        return call
+
+    def _body_of(self, name: str) -> None:
         self._deeper()
         known, self._known = self._known, [""]
         body, ended = self._block()
         if not ended or ended[0].text != "end":
-            raise TemplateError("define has no end")
+            raise TemplateError(f"template {name!r} has no end")
         self._known = known
         self._depth -= 1
-        self._defined[words[1].text] = body
+        if any(not isinstance(node, Text) or node.text.strip() for node in self._defined.get(name, ())):
+            raise TemplateError(f"template {name!r} is defined twice")
+        self._defined[name] = body
 
     def _call(self, words: tuple[Word, ...]) -> Call:
         if len(words) < 2 or words[1].kind is not Kind.TEXT:
@@ -191,9 +207,6 @@ class _Parser:
         pipeline = self._commands(rest)
         if operator == ":=":
             self._known.extend(names)
-        elif operator == "=":
-            for name in names:
-                self._variable(name)
         return Pipeline(pipeline.commands, names, operator == ":=")
 
     def _commands(self, words: tuple[Word, ...]) -> Pipeline:
@@ -202,12 +215,8 @@ class _Parser:
             terms = self._terms(piece)
             if not terms:
                 raise TemplateError("a value is missing")
-            if terms == [Literal(None)]:
-                raise TemplateError("nil is not a command")
             if commands and not isinstance(terms[0], Function | Field | Variable):
                 raise TemplateError("a pipeline can go on with a function only")
-            if len(terms) > 1 and isinstance(terms[0], Literal | Dot):
-                raise TemplateError("only a function takes arguments")
             commands.append(tuple(terms))
         return Pipeline(tuple(commands))
 
@@ -270,9 +279,21 @@ def _named(word: str) -> Term:
 def _number(text: str) -> int | float:
     text = text.replace("_", "")
     try:
-        return int(text, 0) if text.lstrip("+-").isdigit() or "x" in text.lower() else float(text)
+        return _whole(text) if re.fullmatch(r"[+-]?(?:[0-9]+|0[xXbBoO][0-9a-fA-F]+)", text) else _decimal(text)
     except ValueError as error:
         raise TemplateError(f"{text} is not a number") from error
+
+
+def _whole(text: str) -> int:
+    """A leading zero means octal."""
+    digits = text.lstrip("+-")
+    if len(digits) > 1 and digits.isdigit() and digits[0] == "0":
+        text = text.replace(digits, "0o" + digits)
+    return int(text, 0)
+
+
+def _decimal(text: str) -> float:
+    return float.fromhex(text) if "x" in text.lower() else float(text)
 
 
 def _assignment(words: tuple[Word, ...], most: int) -> tuple[tuple[str, ...], str, tuple[Word, ...]]:

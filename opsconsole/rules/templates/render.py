@@ -5,7 +5,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opsconsole.rules.templates.functions import FUNCTIONS, truth
-from opsconsole.rules.templates.gofmt import shown
+from opsconsole.rules.templates.gofmt import output, shown
+from opsconsole.rules.templates.gotime import Duration, Moment
 from opsconsole.rules.templates.parser import (
     Branch,
     Call,
@@ -80,7 +81,7 @@ class _Renderer:
                 case Output(pipeline):
                     value = self._pipeline(pipeline, dot, scope)
                     if not pipeline.assigned:
-                        self._write("<no value>" if value is None else shown(value))
+                        self._write(output(value))
                 case Branch():
                     self._branch(node, dot, dict(scope))
                 case Call(name, argument):
@@ -138,8 +139,12 @@ class _Renderer:
         arguments = [self._term(term, dot, scope) for term in others] + ([] if piped is _NOTHING else [piped])
         if isinstance(first, Function):
             return self._apply(first.name, arguments)
+        if isinstance(first, Field):
+            return _field(self._term(first.of, dot, scope), first.name, arguments)
         if arguments:
             raise TemplateError("only a function takes arguments")
+        if first == Literal(None):
+            raise TemplateError("nil is not a command")
         return self._term(first, dot, scope)
 
     def _early(self, name: str, terms: list[Term], piped: Any, dot: Any, scope: Scope) -> Any:
@@ -157,10 +162,14 @@ class _Renderer:
     def _term(self, term: Term, dot: Any, scope: Scope) -> Any:
         match term:
             case Literal(value):
+                if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                    raise TemplateError(f"{value} overflows int")
                 return value
             case Dot():
                 return dot
             case Variable(name):
+                if name not in scope:
+                    raise TemplateError(f"undefined variable ${name}")
                 return scope[name][0]
             case Field(of, name):
                 return _field(self._term(of, dot, scope), name)
@@ -178,6 +187,8 @@ class _Renderer:
                 return list(self._context.answers[expr])
             case "externalURL", []:
                 return self._context.external_url
+            case "now", []:
+                return self._context.now
             case "pathPrefix", []:
                 return urlsplit(self._context.external_url).path
         if name not in FUNCTIONS:
@@ -206,6 +217,8 @@ class _Renderer:
 def _set(scope: Scope, name: str, value: Any, *, new: bool) -> None:
     if new:
         scope[name] = [value]
+    elif name not in scope:
+        raise TemplateError(f"undefined variable ${name}")
     else:
         scope[name][0] = value
 
@@ -216,7 +229,15 @@ def _bounded(value: Any) -> Any:
     return value
 
 
-def _field(value: Any, name: str) -> Any:
+def _field(value: Any, name: str, arguments: list[Any] | None = None) -> Any:
+    """A field, or what a method of that name answers."""
+    if isinstance(value, Moment | Duration):
+        try:
+            return value.method(name, arguments or [])
+        except (LookupError, TypeError, AttributeError, OverflowError, ValueError) as error:
+            raise TemplateError(f"{shown(value)} cannot be asked for .{name} so") from error
+    if arguments:
+        raise TemplateError(f".{name} is no method and takes no arguments")
     if isinstance(value, Context | Element):
         if name not in _FIELDS or not hasattr(value, _FIELDS[name]):
             raise TemplateError(f"there is no field .{name} here")
@@ -233,4 +254,6 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
         return list(enumerate(value))
     if value is None:
         return []
+    if isinstance(value, int) and not isinstance(value, bool):
+        return [(number, number) for number in range(min(value, MOST_STEPS))]
     raise TemplateError(f"range cannot go over {shown(value)}")

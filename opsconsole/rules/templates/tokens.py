@@ -1,9 +1,10 @@
 """Splitting a template into text and actions, and an action into words."""
 
-import ast
 import enum
 import re
 from dataclasses import dataclass
+
+from opsconsole.promql.literals import unquote
 
 LONGEST = 65_536
 """Characters of a template; a rule's text is far shorter, so more is a mistake or an attack."""
@@ -46,8 +47,8 @@ _WORDS = re.compile(
     r"""(?P<space>[ \t\r\n]+)
     |(?P<raw>`[^`]*`)
     |(?P<quoted>"(?:[^"\\\n]|\\.)*")
-    |(?P<rune>'(?:[^'\\\n]|\\.)')
-    |(?P<number>[+-]?(?:0[xX][0-9a-fA-F_]+|(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?))
+    |(?P<rune>'(?:[^'\\\n]|\\[^\n])[^'\n]*')
+    |(?P<number>[+-]?(?:0[xX][0-9a-fA-F_]+(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?[0-9]+)?|0[bB][01_]+|0[oO][0-7_]+|(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?))
     |(?P<variable>\$[A-Za-z0-9_]*)
     |(?P<field>\.[A-Za-z_][A-Za-z0-9_]*)
     |(?P<dot>\.)
@@ -90,10 +91,10 @@ def _add_text(parts: list[Text | Action], text: str, *, left: bool, right: bool)
 
 def _action(template: str, at: int, parts: list[Text | Action]) -> tuple[int, bool]:
     """Read the action whose inside begins at `at`; where the text goes on, and whether it is to be trimmed."""
-    body = at + len(template[at:]) - len(template[at:].lstrip(" \t\r\n"))
+    body = at + (template[at - 1] == "-" and template[at : at + 1].isspace())
     if template.startswith("/*", body):
-        closed = template.find("*/", body)
-        end = re.compile(r"\s*(-?)\}\}").match(template, closed + 2) if closed >= 0 else None
+        closed = template.find("*/", body + 2)
+        end = re.compile(r"(\s-)?\}\}").match(template, closed + 2) if closed >= 0 else None
         if end is None:
             raise TemplateError("a comment is not closed")
         return end.end(), bool(end[1])
@@ -121,12 +122,18 @@ def _word(match: re.Match[str], spaced: bool) -> Word:
     if group == "quoted":
         return Word(Kind.TEXT, _unquoted(text), spaced)
     if group == "rune":
-        return Word(Kind.NUMBER, str(ord(_unquoted(f'"{text[1:-1]}"'))), spaced)
+        rune = _unquoted(text)
+        if len(rune) != 1:
+            raise TemplateError(f"{text} is not one character")
+        return Word(Kind.NUMBER, str(ord(rune)), spaced)
     return Word(_KINDS[group], text, spaced)
 
 
 def _unquoted(text: str) -> str:
+    other = "'" if text[0] == '"' else '"'
     try:
-        return str(ast.literal_eval(text))
-    except (ValueError, SyntaxError) as error:
+        if re.search(rf"(?<!\\)(?:\\\\)*\\{other}", text):
+            raise ValueError(text)
+        return unquote(text)
+    except ValueError as error:
         raise TemplateError(f"{text} is not a quoted text") from error

@@ -16,10 +16,11 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a template may look at; `answers` are the answers of the queries that are known so far."""
+    """What a template may look at; `answers` are the answers of the queries that are known so far; `now` is Unix seconds."""
 
     labels: Mapping[str, str]
     value: float
     external_url: str = ""
     external_labels: Mapping[str, str] = field(default_factory=Labels)
+    now: float = 0.0
     answers: Mapping[str, Sequence[Element]] = field(default_factory=dict)

@@ -43,11 +43,36 @@ def rendered(text: str, value: float = 1.0, url: str = "", answers: Mapping[str,
         ('{{ "hello wide world" | title }}', "Hello Wide World"),
         ("{{ js `it's <b>` }} {{ urlquery `a b` }} {{ html `<a>` }}", "it\\'s \\u003Cb\\u003E a+b &lt;a&gt;"),
         ("{{ len $labels }} {{ index $labels `pool` }}", "3 a b"),
+        ('{{ block "b" 1 }}<{{ . }}>{{ end }}{{ template "b" 2 }}', "<1><2>"),
+        ("{{ with toTime 1435065584.128 }}{{ .Year }} {{ .Weekday }} {{ .Format `02 Jan 06 15:04:05.000 MST` }}{{ end }}",
+         "2015 Tuesday 23 Jun 15 13:19:44.128 UTC"),
+        ("{{ toDuration 5400.5 }} {{ (toDuration 90).Minutes }} {{ toDuration 0.0015 }}", "1h30m0.5s 1.5 1.5ms"),
+        ("{{ now | humanizeTimestamp }} {{ urlQueryEscape `a b&` }}", "1970-01-01 00:00:00 +0000 UTC a+b%26"),
+        ('{{ printf "%[2]*[1]d|%-6.2f|%x|%q" 42 5 }}', "   42|%!f(int=05    )|%!x(MISSING)|%!q(MISSING)"),
+        ('{{ printf "%+q %#x %T %U" "é" 255 $labels 9731 }}', '"\\u00e9" 0xff map[string]string U+2603'),
+        ("{{ range 3 }}{{ . }}{{ end }}", "012"),
         ("{{ externalURL }}|{{ $externalURL }}|{{ pathPrefix }}", "http://console/x|http://console/x|/x"),
     ],
 )  # fmt: skip
 def test_a_template_renders_as_in_prometheus(text: str, expected: str) -> None:
     assert rendered(text, url="http://console/x") == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ nil }}",
+        "{{ 1 2 }}",
+        "{{ $x = 1 }}",
+        "{{ call 1 }}",
+        "{{ 9223372036854775808 }}",
+        "{{ (toTime 1).Nope }}",
+        "{{ toTime `x` }}",
+    ],
+)
+def test_a_mistake_that_shows_when_it_is_rendered(text: str) -> None:
+    with pytest.raises(TemplateError):
+        rendered(text)
 
 
 @pytest.mark.parametrize(
@@ -113,14 +138,12 @@ def test_a_query_is_asked_once_and_its_answer_can_be_walked() -> None:
         "{{ }}",
         "{{ else }}",
         "{{ (1 }}",
-        "{{ 1 2 }}",
         "{{ 1 | 2 }}",
         "{{ break }}",
         "{{ /* open }}",
         '{{ "open }}',
         "{{ 1 := 2 }}",
         "{{ # }}",
-        "{{ nil }}",
         "{{ if true }}" * 60,
         "{{ " + "(" * 60 + "1" + ")" * 60 + " }}",
         "x" * 70_000,

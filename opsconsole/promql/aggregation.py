@@ -170,10 +170,13 @@ def _count_values(vector: Vector, groups: Groups, label: str, budget: Budget) ->
     rows, columns = np.nonzero(vector.present)
     if not len(rows):
         return Vector.empty(steps)
+    budget.hold(3 * len(rows))
     distinct, places = np.unique(vector.values[rows, columns], return_inverse=True)
+    budget.write(32 * len(distinct))
     texts = [format_value(float(value)) for value in distinct]
     pairs, which = np.unique(groups.codes[rows] * len(distinct) + places, return_inverse=True)
     numbers: dict[Labels, int] = {}
+    budget.name(len(pairs))
     named = [groups.labels[pair // len(texts)].merged({label: texts[pair % len(texts)]}) for pair in pairs.tolist()]
     place = np.array([numbers.setdefault(labels, len(numbers)) for labels in named], dtype=np.intp)
     budget.hold(len(numbers) * steps)

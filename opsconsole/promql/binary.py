@@ -97,6 +97,8 @@ def vectors(node: Binary, left: Vector, right: Vector, compat: int, budget: Budg
     counted = met & kept if compat == 2 else met
     if node.matching.cardinality is Cardinality.ONE_TO_ONE:
         _refuse_twice(many.labels.grouped(node.matching.labels, by=node.matching.on), rows, counted, _AMBIGUOUS)
+    if node.matching.include:
+        budget.name(len(rows))
     labels = _result_labels(node, many, one, rows, matches, compat)
     if node.matching.cardinality is not Cardinality.ONE_TO_ONE and not labels.distinct:
         _refuse_twice(labels.alike(), np.arange(len(labels)), counted, _UNGROUPED)

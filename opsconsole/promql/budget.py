@@ -78,6 +78,11 @@ class Budget:
         self._kept += sets * _LABELS
         self._room(0)
 
+    def write(self, characters: int) -> None:
+        """A label's value of so many characters was made, in a label set of its own."""
+        self._kept += characters + _LABELS
+        self._room(0)
+
     @contextmanager
     def keeping(self, elements: int) -> Iterator[None]:
         """A result of so many elements waits while others are made."""

@@ -148,7 +148,7 @@ class Evaluator:
         return extended.selected(node, blocks, refs, lookback)
 
     def _window(self, tile: Tile, grid: Grid, ends: Millis, range_ms: int) -> Window:
-        return window(tile, grid.times, ends, range_ms, left_open=self._times.left_open)
+        return window(tile, grid.times, ends, range_ms, self._budget.check, left_open=self._times.left_open)
 
     def _ranged(self, expr: Expr, grid: Grid) -> tuple[list[Block], Millis]:
         """The samples of a range vector, and where each step's window ends."""
@@ -368,10 +368,10 @@ class Evaluator:
 
     def _call_label_replace(self, node: Call, grid: Grid) -> Value:
         target, replacement, source, regex = self._strings(node, grid)
-        return labelling.label_replace(self.vector(node.args[0], grid), target, replacement, source, regex)
+        return labelling.label_replace(self._budget, self.vector(node.args[0], grid), target, replacement, source, regex)
 
     def _call_label_join(self, node: Call, grid: Grid) -> Value:
-        return labelling.label_join(self.vector(node.args[0], grid), *self._strings(node, grid))
+        return labelling.label_join(self._budget, self.vector(node.args[0], grid), *self._strings(node, grid))
 
     def _strings(self, node: Call, grid: Grid) -> tuple[str, ...]:
         return tuple(value for arg in node.args[1:] if isinstance(value := self.evaluate(arg, grid), str))

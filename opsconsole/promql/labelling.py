@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from opsconsole.model import Labels, QueryError
+from opsconsole.promql.budget import Budget
 from opsconsole.promql.fading import nameless
 from opsconsole.promql.matchers import pattern
 from opsconsole.promql.nodes import Expr, Range, Selector
@@ -13,8 +14,11 @@ from opsconsole.promql.vectors import Vector, relabelled
 
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
 
+_SHORT = 200
+"""Characters that a query may add to every label set and still have them remembered."""
 
-def label_replace(vector: Vector, target: str, replacement: str, source: str, regex: str) -> Vector:
+
+def label_replace(budget: Budget, vector: Vector, target: str, replacement: str, source: str, regex: str) -> Vector:
     try:
         compiled = pattern(regex)
     except ValueError:
@@ -24,9 +28,10 @@ def label_replace(vector: Vector, target: str, replacement: str, source: str, re
 
     def change(labels: Labels) -> Labels:
         match = compiled.search(labels.get(source, ""))
-        return labels if match is None else labels.merged({target: expand(match)})
+        return labels if match is None else _written(budget, labels, target, expand(match))
 
-    return relabelled(vector, ("label_replace", target, replacement, source, regex), change)
+    short = len(replacement) <= _SHORT
+    return relabelled(vector, ("label_replace", target, replacement, source, regex) if short else None, change)
 
 
 def _expander(compiled: Any, template: str) -> Callable[[Any], str]:
@@ -47,15 +52,21 @@ def _expander(compiled: Any, template: str) -> Callable[[Any], str]:
     return expand
 
 
-def label_join(vector: Vector, target: str, separator: str, *sources: str) -> Vector:
+def label_join(budget: Budget, vector: Vector, target: str, separator: str, *sources: str) -> Vector:
     for source in sources:
         _check(source, "invalid source label name in label_join(): ")
     _check(target, "invalid destination label name in label_join(): ")
 
     def change(labels: Labels) -> Labels:
-        return labels.merged({target: separator.join(labels.get(source, "") for source in sources)})
+        return _written(budget, labels, target, separator.join([labels.get(source, "") for source in sources]))
 
-    return relabelled(vector, ("label_join", target, separator, sources), change)
+    short = len(separator) * len(sources) <= _SHORT
+    return relabelled(vector, ("label_join", target, separator, sources) if short else None, change)
+
+
+def _written(budget: Budget, labels: Labels, target: str, value: str) -> Labels:
+    budget.write(len(value))
+    return labels.merged({target: value})
 
 
 def _check(name: str, complaint: str) -> None:

@@ -23,24 +23,27 @@ T = TypeVar("T")
 
 _MOST_DERIVED = 32
 """Derivations that one list of label sets remembers."""
-_MOST_KNOWN = 400_000
+_MOST_MADE = 4
+"""Label sets that may be made for these, for each of them."""
+_MOST_KNOWN = 250_000
 """Label sets that `Known` remembers: of 100,000 series in several selections each."""
 
 
 class LabelSets(Sequence[Labels]):
     """Immutable; row i of a vector bears the i-th."""
 
-    __slots__ = ("_base", "_derived", "_index", "_sets")
+    __slots__ = ("_base", "_derived", "_index", "_sets", "_weight")
 
     def __init__(self, sets: Iterable[Labels] = ()) -> None:
         self._sets: tuple[Labels, ...] | None = tuple(sets)
         self._base, self._index = self, np.empty(0, np.intp)
         self._derived: dict[Hashable, tuple[object, Any]] = {}
+        self._weight = 0  # label sets that were made for `_derived`
 
     @classmethod
     def _part(cls, base: "LabelSets", index: Indices) -> "LabelSets":
         made = cls.__new__(cls)
-        made._sets, made._base, made._index, made._derived = None, base, index, {}
+        made._sets, made._base, made._index, made._derived, made._weight = None, base, index, {}, 0
         return made
 
     @property
@@ -65,6 +68,11 @@ class LabelSets(Sequence[Labels]):
     def __len__(self) -> int:
         return len(self._index) if self._sets is None else len(self._sets)
 
+    @property
+    def own(self) -> bool:
+        """Whether these are no part of others."""
+        return self._base is self
+
     def take(self, index: Indices) -> "LabelSets":
         """Those at these places, in this order."""
         whole = self._base is self
@@ -86,16 +94,21 @@ class LabelSets(Sequence[Labels]):
         return self._keep(key, other, make()) if known is None or known[0] is not other else known[1]
 
     def _keep(self, key: Hashable, other: object, made: T) -> T:
-        if len(self._derived) >= _MOST_DERIVED:
+        self._weight += _new_in(made)
+        if len(self._derived) >= _MOST_DERIVED or self._weight > _MOST_MADE * len(self) + _MOST_DERIVED:
             self._derived.clear()
+            self._weight = _new_in(made)
         self._derived[key] = (other, made)
         return made
 
     def changed(self, key: Hashable, change: Callable[[Labels], Labels]) -> "LabelSets":
-        """Each label set changed; they may be alike afterwards. The same object where nothing changes."""
+        """Each label set changed; they may be alike afterwards. The same object where nothing changes.
+
+        `key` tells the change from all others; one without is not remembered.
+        """
         if self._base is not self:
             return self._base.changed(key, change).take(self._index) if self._whole() else self._anew(change)
-        return self.derived(("changed", key), lambda: self._anew(change))
+        return self._anew(change) if key is None else self.derived(("changed", key), lambda: self._anew(change))
 
     def _whole(self) -> bool:
         """Whether deriving from everything that this is a part of costs little more, or nothing any more."""
@@ -237,6 +250,11 @@ class Known:
                 _, gone = self._found.popitem(last=False)
                 self._held -= len(gone)
         return made
+
+
+def _new_in(made: object) -> int:
+    sets = made.labels if isinstance(made, Groups) else made
+    return len(sets) if isinstance(sets, LabelSets) and sets.own else 0
 
 
 def _distinct(sets: Sequence[Labels]) -> bool:

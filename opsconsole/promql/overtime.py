@@ -1,5 +1,6 @@
 """The `*_over_time` functions: one value from all samples in a window."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,9 @@ from opsconsole.model import QueryError, Values
 from opsconsole.promql.rates import Result
 from opsconsole.promql.statistics import quantile_of_sorted, sorted_nan_first
 from opsconsole.promql.windows import Window
+
+_MOST_GATHERED = 1 << 20
+"""Samples of all windows that are laid side by side at a time."""
 
 
 def sum_over_time(window: Window, compat: int) -> Result:
@@ -68,19 +72,31 @@ def stddev_over_time(window: Window, compat: int) -> Result:
 
 
 def quantile_over_time(window: Window, compat: int, quantile: Values) -> Result:
-    ordered = _sorted(window)
-    counts = np.broadcast_to(window.counts, window.shape)
-    return quantile_of_sorted(ordered, counts, quantile[None, :]), window.having(1)
+    return _in_parts(window, lambda part, cut: _quantiles(part, quantile[None, cut])), window.having(1)
+
+
+def _quantiles(window: Window, quantile: Values) -> Values:
+    return quantile_of_sorted(_sorted(window), np.broadcast_to(window.counts, window.shape), quantile)
 
 
 def mad_over_time(window: Window, compat: int) -> Result:
     """The median of the distances from the median; NaN if any sample is."""
-    counts = np.broadcast_to(window.counts, window.shape)
-    half = np.full((1, window.shape[1]), 0.5)
-    median = quantile_of_sorted(_sorted(window), counts, half)
-    distances = np.abs(_gathered(window) - median)
-    deviation = quantile_of_sorted(sorted_nan_first(distances, counts), counts, half)
+    deviation = _in_parts(window, lambda part, _: _deviations(part))
     return np.where(window.reduced(np.maximum) >= -np.inf, deviation, np.nan), window.having(1)
+
+
+def _deviations(window: Window) -> Values:
+    counts, half = np.broadcast_to(window.counts, window.shape), np.full((1, window.shape[1]), 0.5)
+    distances = np.abs(_gathered(window) - _quantiles(window, half))
+    return quantile_of_sorted(sorted_nan_first(distances, counts), counts, half)
+
+
+def _in_parts(window: Window, compute: Callable[[Window, slice], Values]) -> Values:
+    """For what lays all windows' samples side by side: some steps at a time, so that it takes no more memory than that."""
+    rows, steps = window.shape
+    many = max(1, _MOST_GATHERED // max(1, rows * int(window.counts.max(initial=0))))
+    cuts = [slice(at, at + many) for at in range(0, steps, many)]
+    return np.concatenate([compute(window.of_steps(cut), cut) for cut in cuts], axis=1)
 
 
 def _gathered(window: Window) -> Values:

@@ -1,6 +1,6 @@
 """Range windows: which samples of a block each step sees, and reductions over them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ _SUSPECT = 1e3
 class Window:
     """For every series and step the samples `first … last - 1` of its row; one row of bounds serves all where times are shared.
 
-    `starts` and `ends` are the window's edges in milliseconds, `now` the evaluation times.
+    `starts` and `ends` are the window's edges in milliseconds, `now` the evaluation times. `check` raises QueryError where the
+    query is to end; it is called between columns.
     """
 
     block: Tile
@@ -27,6 +28,7 @@ class Window:
     starts: Millis
     ends: Millis
     now: Millis
+    check: Callable[[], None] = lambda: None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -36,6 +38,11 @@ class Window:
     def counts(self) -> Indices:
         """How many samples each window holds, for all series and steps or one row for all."""
         return self.last - self.first
+
+    def of_steps(self, cut: slice) -> "Window":
+        """The same for some of the steps."""
+        edges = self.starts[cut], self.ends[cut], self.now[cut]
+        return Window(self.block, self.first[:, cut], self.last[:, cut], *edges, self.check)
 
     def having(self, fewest: int) -> Mask:
         """Where a window holds at least so many samples."""
@@ -61,6 +68,7 @@ class Window:
     def columns(self) -> Iterator[tuple[Any, Values, Mask]]:
         """The windows' samples one after the other: index, value, and whether the window has that many."""
         for offset in range(int(self.counts.max(initial=0))):
+            self.check()
             index = self.first + offset
             yield index, self.values(index), index < self.last
 
@@ -100,12 +108,14 @@ class Window:
         return total + lost
 
 
-def window(block: Tile, now: Millis, ends: Millis, range_ms: int, *, left_open: bool) -> Window:
+def window(
+    block: Tile, now: Millis, ends: Millis, range_ms: int, check: Callable[[], None] = lambda: None, *, left_open: bool
+) -> Window:
     """The windows of `range_ms` that end at `ends`; left-open as in Prometheus 3, or closed as in 2."""
     starts = ends - range_ms
     first = block.first_after(starts) if left_open else block.first_at_or_after(starts)
     last = block.first_after(ends)
-    return Window(block, np.minimum(first, last), last, starts, ends, now)
+    return Window(block, np.minimum(first, last), last, starts, ends, now, check)
 
 
 def newest(

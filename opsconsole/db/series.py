@@ -242,6 +242,14 @@ async def blocks_of(session: Session, bundles: Sequence[int], start_ms: int, end
     return [BlockRow(*row) for row in (await session.execute(query.order_by(blocks.c.id))).all()]
 
 
+async def sizes_of(session: Session, bundles: Sequence[int], start_ms: int, end_ms: int) -> dict[int, int]:
+    """Bytes of each bundle's blocks that overlap the window."""
+    query = sa.select(blocks.c.bundle, sa.func.sum(blocks.c.size)).where(
+        _among(session, blocks.c.bundle, bundles), blocks.c.start_ms <= end_ms, blocks.c.end_ms >= start_ms
+    )
+    return {int(bundle): int(size) for bundle, size in (await session.execute(query.group_by(blocks.c.bundle))).all()}
+
+
 async def blocks_since(session: Session, end_ms: int) -> list[BlockRow]:
     """Every block with a sample at `end_ms` or later."""
     query = sa.select(*_BLOCK).where(blocks.c.end_ms >= end_ms).order_by(blocks.c.id)

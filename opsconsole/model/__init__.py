@@ -21,6 +21,7 @@ from opsconsole.model.sample import Sample
 from opsconsole.model.series import (
     STALE,
     STALE_NAN_BITS,
+    Admit,
     Block,
     Matcher,
     MatchOp,
@@ -36,6 +37,7 @@ from opsconsole.model.series import (
     Series,
     SeriesSource,
     Values,
+    admit_all,
 )
 from opsconsole.model.sharing import blocks_of
 from opsconsole.model.status import ComponentStatus, Status, worst
@@ -47,6 +49,7 @@ __all__ = [
     "SEVERITIES",
     "STALE",
     "STALE_NAN_BITS",
+    "Admit",
     "Alert",
     "AlertState",
     "Appended",
@@ -84,6 +87,7 @@ __all__ = [
     "Transition",
     "Values",
     "Verdict",
+    "admit_all",
     "blocks_of",
     "headline",
     "summary",

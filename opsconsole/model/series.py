@@ -2,7 +2,7 @@
 
 import enum
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
@@ -64,13 +64,22 @@ class Block:
     values: Values
 
 
+Admit = Callable[[int], None]
+"""Is told how many samples more a source is about to hold for a query, perhaps none, now and then and from any thread; raises
+QueryError where there may be no more of them, or the query has taken too long or is not wanted any longer."""
+
+
+def admit_all(samples: int) -> None:
+    """For who asks for little, and waits as long as it takes."""
+
+
 class SeriesSource(Protocol):
     """Where a query reads samples from; the embedded store is one."""
 
-    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Block]:
+    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, admit: Admit = admit_all) -> list[Block]:
         """Every series that all `matchers` fit, with its samples in `start_ms <= t <= end_ms`, staleness markers included.
 
-        Each series stands in one block only, and no block is without samples. Raises QueryError.
+        Each series stands in one block only, and no block is without samples. Raises QueryError, and what `admit` raises.
         """
         ...
 

@@ -86,8 +86,9 @@ class Engine:
     async def _fetch(self, wanted: list[Request], budget: Budget) -> list[tuple[Request, list[Block]]]:
         answers = []
         for request in wanted:
-            blocks = await self._source.blocks(request.matchers, request.start_ms, request.end_ms)
-            budget.load(sum(block.values.size for block in blocks))
+            before = budget.loaded
+            blocks = await self._source.blocks(request.matchers, request.start_ms, request.end_ms, budget.load)
+            budget.load(max(0, sum(block.values.size for block in blocks) - (budget.loaded - before)))
             answers.append((request, blocks))
         return answers
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from opsconsole.clock import millis
-from opsconsole.model import Block, Labels, Matcher, Sample, Series, blocks_of
+from opsconsole.model import Admit, Block, Labels, Matcher, Sample, Series, admit_all, blocks_of
 from opsconsole.promql.matchers import fits
 
 
@@ -34,5 +34,5 @@ class MemorySource:
                 found.append(Series(labels, np.array(window, np.int64), np.array([held[at] for at in window], np.float64)))
         return found
 
-    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Block]:
+    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, admit: Admit = admit_all) -> list[Block]:
         return blocks_of(await self.select(matchers, start_ms, end_ms))

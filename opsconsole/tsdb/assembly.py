@@ -27,9 +27,10 @@ class Assembly:
         self._pieces: list[tuple[Ints, Millis, Values]] = []
         self._alone: dict[int, list[tuple[int, Run]]] = {}  # runs of one series, with the number of pieces before
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: Piece) -> int:
+        """How many of the piece's samples are wanted."""
         if not len(piece.times) or not len(self._ids):
-            return
+            return 0
         at, values = np.searchsorted(self._ids, piece.ids), piece.values
         at[at == len(self._ids)] = 0
         hit = self._ids[at] == piece.ids
@@ -43,6 +44,7 @@ class Assembly:
                 at, values = at[order], values[order]
             self._follow(at)
             self._pieces.append((at, piece.times, values))
+        return len(at) * len(piece.times)
 
     def add_run(self, series_id: int, run: Run) -> None:
         at = int(np.searchsorted(self._ids, series_id))

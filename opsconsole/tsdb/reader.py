@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from opsconsole.db import Database
 from opsconsole.db import series as table
 from opsconsole.db.series import BlockRow, ChunkRow, SeriesRow
-from opsconsole.model import Block, Labels, Matcher, MatchOp, QueryError
+from opsconsole.model import Admit, Block, Labels, Matcher, MatchOp, QueryError, admit_all
 from opsconsole.tsdb import sealed
 from opsconsole.tsdb.assembly import Assembly
 from opsconsole.tsdb.codec import CorruptError, decode
@@ -25,6 +25,12 @@ log = logging.getLogger(__name__)
 
 _AT_A_TIME = 256
 """Bundles whose blocks are read in one query."""
+_USUAL_MS = 6 * 3_600_000
+"""The window up to which so many are few; in a longer one it is looked up first how large they are."""
+_BYTES_AT_A_TIME = 1 << 26
+"""Of encoded blocks that are read before the query is asked whether it may have more."""
+_SAMPLE_BYTES = 16
+"""What a sample counts for that is held for a query: encoded ones count by their bytes."""
 _INLINE = 8
 """Blocks that are decoded without a thread of their own."""
 _MOST_LISTED = 500_000
@@ -37,7 +43,7 @@ class Reader:
         self._lists: OrderedDict[bytes, list[Labels]] = OrderedDict()
         self._listed_series = 0
 
-    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Block]:
+    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, admit: Admit = admit_all) -> list[Block]:
         """Memory is copied before the database is asked: what is sealed in between is then seen twice, never missed.
 
         Series that ended come first: of two values at one time, the older series' stays.
@@ -50,26 +56,29 @@ class Reader:
         twins = _twins(labels, ended)
         bundles = sorted({*held.bundles, *(row.bundle for row in ended if row.bundle is not None)})
         stored: list[BlockRow] = []
-        for i in range(0, len(bundles), _AT_A_TIME):
-            stored += await self._stored(bundles[i : i + _AT_A_TIME], start_ms, min(end_ms, horizon - 1))
+        for some in await self._portions(bundles, start_ms, min(end_ms, horizon - 1)):
+            read = await self._stored(some, start_ms, min(end_ms, horizon - 1))
+            admit(sum(len(row.data) for row in read) // _SAMPLE_BYTES)
+            stored += read
         if ended:
             held = held._replace(blocks=self._head.sealed.overlapping(bundles, start_ms, end_ms))
         chunks = await self._chunks([*twins, *labels], start_ms, end_ms)
         told = _Told(held, stored, chunks, twins, _Window(start_ms, end_ms, horizon))
-        pieces = await self._assembled(told, np.array(sorted(labels), np.int64))
+        pieces = await self._assembled(told, np.array(sorted(labels), np.int64), admit)
         return [Block(self._listed(piece.ids, labels), piece.times, piece.values) for piece in pieces]
 
-    async def _assembled(self, told: "_Told", ids: Ints) -> list[Piece]:
+    async def _assembled(self, told: "_Told", ids: Ints, admit: Admit) -> list[Piece]:
         if len(told.held.blocks) + len(told.stored) + len(told.chunks) <= _INLINE:
-            return _assembled(told, ids, self._head.sealed.decoded, lambda: None)
+            return _assembled(told, ids, self._head.sealed.decoded, admit)
         cancelled: list[bool] = []
 
-        def check() -> None:
+        def admit_here(samples: int) -> None:
             if cancelled:
                 raise QueryError("the query was cancelled", kind="canceled")
+            admit(samples)
 
         try:
-            return await asyncio.to_thread(_assembled, told, ids, self._head.sealed.decoded, check)
+            return await asyncio.to_thread(_assembled, told, ids, self._head.sealed.decoded, admit_here)
         except asyncio.CancelledError:
             cancelled.append(True)
             raise
@@ -104,6 +113,25 @@ class Reader:
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise _unreadable(error) from error
         return [row for row in rows if fits(tests, row.labels)]
+
+    async def _portions(self, bundles: Sequence[int], start_ms: int, end_ms: int) -> list[list[int]]:
+        """The bundles, as many together as may be read at once."""
+        if end_ms - start_ms <= _USUAL_MS:
+            return [list(bundles[i : i + _AT_A_TIME]) for i in range(0, len(bundles), _AT_A_TIME)]
+        try:
+            async with self._db.read() as session:
+                sizes = await table.sizes_of(session, bundles, start_ms, end_ms)
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            raise _unreadable(error) from error
+        found: list[list[int]] = []
+        room = 0
+        for bundle, size in sorted(sizes.items()):
+            if not found or size > room or len(found[-1]) == _AT_A_TIME:
+                found.append([])
+                room = _BYTES_AT_A_TIME
+            found[-1].append(bundle)
+            room -= size
+        return found
 
     async def _stored(self, bundles: Sequence[int], start_ms: int, end_ms: int) -> list[BlockRow]:
         if end_ms < start_ms:
@@ -143,12 +171,12 @@ class _Told(NamedTuple):
     window: _Window
 
 
-def _assembled(told: _Told, ids: Ints, memory: sealed.Decoded, check: Callable[[], None]) -> list[Piece]:
+def _assembled(told: _Told, ids: Ints, memory: sealed.Decoded, admit: Admit) -> list[Piece]:
     start, end, horizon = told.window
     together = Assembly(ids)
 
     def add(piece: Piece) -> None:
-        together.add(piece)
+        admit(together.add(piece))
         for series_id in told.twins.keys() & set(piece.ids.tolist()) if told.twins else ():
             at = int(np.searchsorted(piece.ids, series_id))
             together.add_run(told.twins[series_id], Run(piece.times, piece.values[at]))
@@ -157,18 +185,18 @@ def _assembled(told: _Told, ids: Ints, memory: sealed.Decoded, check: Callable[[
         series_id = told.twins.get(chunk.series_id, chunk.series_id)
         together.add_run(series_id, _clipped(_of_chunk(chunk), start, end))
     for row in told.stored:
-        check()
+        admit(0)
         for piece in sealed.decoded(sealed.Block(*row[1:])):
             add(piece.within(start, min(end, horizon - 1)))
     for block in told.held.blocks:
-        check()
+        admit(0)
         for piece in memory.get(block):
             add(piece.within(max(start, horizon), end))
     for piece in told.held.pieces:
-        together.add(piece.within(start, end))
+        admit(together.add(piece.within(start, end)))
     for series_id, run in told.held.runs:
         together.add_run(series_id, _clipped(run, start, end))
-    return together.pieces(check)
+    return together.pieces(lambda: admit(0))
 
 
 def _twins(labels: dict[int, Labels], ended: Sequence[SeriesRow]) -> dict[int, int]:

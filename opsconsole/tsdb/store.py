@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from opsconsole.clock import Clock, millis
 from opsconsole.db import Database
 from opsconsole.db.series import SupersededError
-from opsconsole.model import STALE, Appended, Block, Labels, Matcher, Millis, Sample, Series, Values
+from opsconsole.model import STALE, Admit, Appended, Block, Labels, Matcher, Millis, Sample, Series, Values, admit_all
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.codec import Batch, Ids
 from opsconsole.tsdb.head import Head
@@ -174,11 +174,11 @@ class Store:
     def healthy(self) -> bool:
         return self.problem is None
 
-    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Block]:
+    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, admit: Admit = admit_all) -> list[Block]:
         """Series that all matchers fit, with their samples in `start_ms <= t <= end_ms`, as matrices of those that share their
         times. Raises QueryError."""
         oldest = millis(self._clock.now() - self._settings.retention)
-        return await self._reader.blocks(matchers, max(start_ms, oldest), end_ms)
+        return await self._reader.blocks(matchers, max(start_ms, oldest), end_ms, admit)
 
     async def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
         """The same one by one."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from opsconsole.model import STALE, Block, Labels, Matcher, Sample, Series, blocks_of
+from opsconsole.model import STALE, Admit, Block, Labels, Matcher, Sample, Series, admit_all, blocks_of
 from opsconsole.promql.matchers import fits
 from opsconsole.promql.nodes import Selector
 from opsconsole.promql.parser import parse
@@ -38,7 +38,7 @@ class Loaded:
         self.asked.append((tuple(matchers), start_ms, end_ms))
         return [_cut(s, start_ms, end_ms) for s in self.series if fits(s.labels, matchers)]
 
-    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Block]:
+    async def blocks(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, admit: Admit = admit_all) -> list[Block]:
         return blocks_of(await self.select(matchers, start_ms, end_ms))
 
 

@@ -58,7 +58,7 @@ class Sender:
         self._queue, self._transport, self._url = queue, transport, url
         self._clock, self._telemetry = clock, telemetry
         self._not_before = self._wait = 0.0
-        self._careful = True  # what comes next may have been sent before, by a process that crashed or without an answer
+        self._again = True  # what comes next may have been sent before: by a process that crashed, or without an answer
         self._told_refused: float | None = None
         self._sending = asyncio.Lock()
         self.failing = ""
@@ -72,14 +72,13 @@ class Sender:
 
     async def _send(self, now: datetime) -> None:
         try:
-            while rows := await self._queue.next(1 if self._careful else _JOINED):
+            while rows := await self._queue.next(_JOINED):
                 rows = _fitting(rows)
                 await self._deliver(rows)
                 self._queue.done(rows)
-                self._careful = False
                 self._well()
         except AwayError as error:
-            self._careful = True
+            self._again = True
             self._ill(str(error), now)
 
     async def _deliver(self, rows: Sequence[QueueRow]) -> None:
@@ -93,6 +92,7 @@ class Sender:
             for row in rows:
                 await self._deliver([row])
         else:
+            self._again = False
             self._telemetry.cluster_sent.inc(sum(row.samples for row in rows))
 
     async def _part(self, row: QueueRow, reason: str) -> None:
@@ -103,7 +103,7 @@ class Sender:
         except MalformedError as error:
             self._drop(row.samples, str(error))
             return
-        asked, most = 0, _PARTINGS_AGAIN if self._careful else _PARTINGS
+        asked, most = 0, _PARTINGS_AGAIN if self._again else _PARTINGS
         while waiting:
             entries = waiting.pop()
             asked += 1
@@ -134,9 +134,9 @@ class Sender:
         raise AwayError(explained(answer))
 
     def _drop(self, samples: int, reason: str) -> None:
-        self._telemetry.cluster_dropped.labels("repeated" if self._careful else "refused").inc(samples)
+        self._telemetry.cluster_dropped.labels("repeated" if self._again else "refused").inc(samples)
         now = self._clock.monotonic()
-        if not self._careful and (self._told_refused is None or now - self._told_refused > _SILENCE):
+        if not self._again and (self._told_refused is None or now - self._told_refused > _SILENCE):
             self._told_refused = now
             log.error("the cluster refuses samples; they are dropped", extra={"samples": samples, "reason": reason})
 

@@ -81,17 +81,15 @@ async def test_what_is_collected_arrives_and_leaves_the_database(db: Database) -
     assert (one.counted("sent_samples_total"), one.counted("queue_samples"), one.store.problem) == (15, 0, None)
 
 
-@pytest.mark.parametrize(
-    "failure", [500, 503, 429, 401, 403, 404, 302, httpx.ConnectError("refused"), httpx.ReadTimeout("slow")], ids=str
-)
-async def test_whatever_is_not_the_samples_fault_is_tried_again(db: Database, failure: int | Exception) -> None:
-    one = await console(db, [failure, failure])
-    for value in range(3):
+async def test_whatever_is_not_the_samples_fault_is_tried_again(db: Database) -> None:
+    failures = [500, 503, 429, 401, 403, 404, 302, httpx.ConnectError("refused"), httpx.ReadTimeout("slow")]
+    one = await console(db)
+    for value, failure in enumerate(failures):
+        one.receiver.answers = [failure, failure]
         one.collect(value)
-        await one.send()
-    await one.send_until_empty()
-    assert one.receiver.samples == 9
-    assert one.counted("send_failures_total") == 2
+        await one.send_until_empty()
+    assert [list(series.values()) for series in one.receiver.held.values()] == [list(range(len(failures)))] * 3
+    assert one.counted("send_failures_total") == 2 * len(failures)
 
 
 async def test_it_waits_as_long_as_it_is_told_to(db: Database) -> None:
@@ -121,13 +119,13 @@ async def test_a_cluster_that_is_away_is_told_with_what_waits_and_since_when(db:
     assert one.store.problem is None
 
 
-@pytest.mark.parametrize(("status", "advice"), [(401, "credentials"), (404, "--web.enable-remote-write-receiver")])
-async def test_what_a_person_can_mend_is_said(db: Database, status: int, advice: str) -> None:
-    one = await console(db, [status] * 100)
-    one.collect(1)
-    await one.send()
-    one.clock.tick(16)
-    assert advice in (one.store.problem or "")
+async def test_what_a_person_can_mend_is_said(db: Database) -> None:
+    for status, advice in ((401, "credentials"), (404, "--web.enable-remote-write-receiver")):
+        one = await console(db, [status] * 100)
+        one.collect(1)
+        await one.send()
+        one.clock.tick(16)
+        assert advice in (one.store.problem or "")
 
 
 async def test_rules_get_no_answer_while_samples_wait(db: Database) -> None:
@@ -294,7 +292,7 @@ async def test_of_two_consoles_with_one_database_the_newer_one_sends(db: Databas
     assert (older.receiver.samples, newer.receiver.samples) == (0, 3)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(3))
 async def test_whatever_happens_everything_that_was_written_down_arrives(db: Database, seed: int) -> None:
     dice = random.Random(seed)
     one = await console(db)

@@ -14,6 +14,7 @@ import typer
 
 from opsconsole import __version__
 from opsconsole.clock import SystemClock
+from opsconsole.cluster import online as cluster
 from opsconsole.collectors import online as asking
 from opsconsole.collectors import statsd_socket
 from opsconsole.config import Loaded, built_in, load, notes
@@ -157,7 +158,7 @@ def demo(
 @app.command()
 def check(
     config: File = None,
-    online: Annotated[bool, typer.Option("--online", help="Ask every deployment too whether it answers.")] = False,
+    online: Annotated[bool, typer.Option("--online", help="Ask every deployment, and a cluster underneath, too.")] = False,
 ) -> None:
     """Validate the configuration and every file it names; print each problem as file:line: message."""
     loaded = load(_file(config))
@@ -182,8 +183,20 @@ async def _ask(loaded: Loaded) -> None:
         for index, answer in enumerate(answers)
         for setting, problem in answer.problems
     ]
+    problems += await _ask_cluster(loaded)
     if problems:
         raise ConfigError(problems)
+
+
+async def _ask_cluster(loaded: Loaded) -> list[str]:
+    """What is wrong with the cluster that keeps the metrics, where one does; a line where all is well."""
+    settings = loaded.config.storage.metrics
+    if settings.engine != "prometheus":
+        return []
+    found = await cluster.ask(settings)
+    if not found:
+        _say(redacted(f"metrics: {settings.base} answers queries and takes samples"))
+    return [loaded.document.problem(("storage", "metrics", key), redacted(problem)) for key, problem in found]
 
 
 @app.command()

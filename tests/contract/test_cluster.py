@@ -1,6 +1,7 @@
 """A console with a real Prometheus or VictoriaMetrics underneath."""
 
 import json
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -19,7 +20,6 @@ from tests.support.canned_airflow import canned_airflow
 from tests.support.commands import opsconsole
 from tests.support.console import API_KEY, ConsoleProcess
 from tests.support.prometheus import VictoriaMetrics, Written
-from tests.support.statsd import send
 
 KINDS = {"prometheus": Written, "victoria-metrics": VictoriaMetrics}
 
@@ -40,7 +40,8 @@ def prometheus(tmp_path: Path) -> Iterator[Written]:
 @contextmanager
 def watching(folder: Path, cluster: Written, *airflows: str, **sections: Any) -> Iterator[ConsoleProcess]:
     auth = {"username": "admin", "password": "the-airflow-password"}
-    deployments = [{"name": "prod", "url": url, "auth": auth, "interval": "1s"} for url in airflows]
+    named = zip(("prod", "other"), airflows, strict=False)
+    deployments = [{"name": name, "url": url, "auth": auth, "interval": "1s", "statsd_prefix": name} for name, url in named]
     console = ConsoleProcess(folder / "console", deployments=deployments, **sections)
     console.configuration["storage"]["metrics"] = {"engine": "prometheus", "query_url": cluster.url}
     console.start()
@@ -77,7 +78,8 @@ def alerting(console: ConsoleProcess) -> dict[str, str]:
 
 def test_what_is_collected_is_asked_of_the_cluster(tmp_path: Path, cluster: Written) -> None:
     with canned_airflow() as airflow, watching(tmp_path, cluster, airflow) as console:
-        send(console.statsd_port, b"airflow.ti_failures:3|c\n")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+            datagrams.sendto(b"prod.ti_failures:3|c", ("127.0.0.1", console.statsd_port))
         up = 'opsconsole_collector_up{collector="airflow_health"}'
         eventually("the cluster has what the collectors said", lambda: values(console, up) == [1.0])
         eventually("and what StatsD said", lambda: values(console, "sum(airflow_ti_failures)") == [3.0])
@@ -157,6 +159,18 @@ def ready(console: ConsoleProcess) -> str:
 def test_while_the_cluster_is_away_nothing_fires_and_nothing_resolves(tmp_path: Path, prometheus: Written) -> None:
     with canned_airflow() as airflow, watching(tmp_path, prometheus, airflow, "http://127.0.0.1:9") as console:
         eventually("the silent one is told", lambda: alerting(console).get("AirflowHealthUnknown") == "firing")
+        before = alerting(console)
+        prometheus.stop()
+        eventually("rules have no answer", lambda: "cannot be evaluated" in console.output())
+        away = datetime.now(UTC).timestamp()
+        eventually("it lasts longer than a heartbeat may", lambda: datetime.now(UTC).timestamp() - away > 30)
+        assert alerting(console) == before
+        assert httpx.get(f"{console.url}/livez", timeout=60, trust_env=False).status_code == 200
+        prometheus.start()
+        eventually("it is ready", console.ready)
+        seen = console.steps("rules/health;health")
+        eventually("rules go on", lambda: console.steps("rules/health;health") > seen + 2)
+        assert alerting(console) == before
 
 
 def test_check_asks_both_addresses(tmp_path: Path, cluster: Written) -> None:
@@ -164,8 +178,8 @@ def test_check_asks_both_addresses(tmp_path: Path, cluster: Written) -> None:
     file.write_text(f"storage:\n  metrics:\n    engine: prometheus\n    query_url: {cluster.url}\n")
     told = opsconsole("check", "--online", "--config", str(file), cwd=tmp_path)
     assert told.status == 0, told.err
-    assert any("takes samples and answers queries" in line for line in told.out)
+    assert f"metrics: {cluster.url} answers queries and takes samples" in told.out
     file.write_text(file.read_text() + f"    write_url: {cluster.url}/nowhere\n")
     told = opsconsole("check", "--online", "--config", str(file), cwd=tmp_path)
     assert told.status == 1
-    assert any(line.startswith(f"{file.name}:5: ") or ":5: " in line for line in told.err)
+    assert told.err[0].startswith(f"{file}:5: {cluster.url}/nowhere takes no samples: ")

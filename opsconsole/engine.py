@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from opsconsole import promql
@@ -10,13 +11,18 @@ from opsconsole.clock import Clock
 from opsconsole.cluster.querier import Careful, ClusterQuerier
 from opsconsole.cluster.store import ClusterStore
 from opsconsole.cluster.transport import Transport, open_http
+from opsconsole.cluster.watch import SCOPE, ClusterWatch
 from opsconsole.config import Loaded
 from opsconsole.db import Database
 from opsconsole.loops import Loops
-from opsconsole.model import MetricsReader, MetricsStore, Querier
+from opsconsole.model import MetricsReader, MetricsStore, Querier, Verdict
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.settings import Settings as StoreSettings
 from opsconsole.tsdb.store import Store
+
+Take = Callable[[Verdict], Awaitable[None]]
+
+_LOOK_EVERY = timedelta(seconds=5)
 
 
 async def _at_once() -> None:
@@ -28,7 +34,7 @@ class Metrics:
     """Where samples go and where answers come from.
 
     `judging` answers rules: nothing, rather than from less than was collected. After `settle` queries see what was
-    appended before. `loops` run besides flush and maintenance.
+    appended before. `loops` run besides flush and maintenance, and give verdicts to what they are handed.
     """
 
     store: MetricsStore
@@ -36,7 +42,7 @@ class Metrics:
     reader: MetricsReader
     judging: Querier
     settle: Callable[[], Awaitable[None]] = _at_once
-    loops: Callable[[Loops], Sequence[Coroutine[Any, Any, None]]] = lambda _: ()
+    loops: Callable[[Loops, Take], Sequence[Coroutine[Any, Any, None]]] = lambda _, __: ()
 
 
 async def opened(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Clock, telemetry: Telemetry) -> Metrics:
@@ -48,6 +54,11 @@ async def opened(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Clo
     stack.push_async_callback(store.close)
     querier = promql.Engine(store, clock, _promql(loaded))
     return Metrics(store, querier, store, querier.apart())
+
+
+def scopes(loaded: Loaded) -> set[str]:
+    """Of the verdicts that `Metrics.loops` give."""
+    return {SCOPE} if loaded.config.storage.metrics.engine == "prometheus" else set()
 
 
 async def reading(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Clock) -> Querier:
@@ -69,8 +80,12 @@ async def _cluster(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: C
     stack.push_async_callback(store.close)
     querier = ClusterQuerier(transport, settings)
 
-    def loops(loops: Loops) -> Sequence[Coroutine[Any, Any, None]]:
-        return [loops.consume(store.wake, store.send, name="cluster")]
+    def loops(loops: Loops, take: Take) -> Sequence[Coroutine[Any, Any, None]]:
+        watch = ClusterWatch(store, querier, take)
+        return [
+            loops.consume(store.wake, store.send, name="cluster"),
+            loops.every(_LOOK_EVERY, watch.step, name="cluster/watch"),
+        ]
 
     return Metrics(store, querier, querier, Careful(querier, store), store.settle, loops)
 

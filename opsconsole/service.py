@@ -256,7 +256,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         stack.push_async_callback(statsd.close)
         async with asyncio.TaskGroup() as tasks:
             loops_running = [tasks.create_task(loops.every(interval, step, name=name)) for name, interval, step in steps]
-            loops_running += [tasks.create_task(running) for running in (runner.run(loops), *metrics.loops(loops))]
+            loops_running += [tasks.create_task(running) for running in (runner.run(loops), *metrics.loops(loops, keeper.take))]
             writing = tasks.create_task(loops.consume(writer.queue, writer.commit, name="writer"))
             serving = tasks.create_task(serve(web, listener))
             _greet(config, password, say)
@@ -323,7 +323,9 @@ def _scopes(loaded: Loaded) -> set[str]:
     """Every scope that can still give a verdict under this configuration."""
     rules = {rule.scope for group in loaded.rule_groups for rule in group.rules if isinstance(rule, AlertingRule)}
     names = [deployment.name for deployment in loaded.config.deployments]
-    return rules | {"heartbeats"} | {f"{source}/{name}" for source in ("failures", "slas") for name in names}
+    return (
+        rules | engine.scopes(loaded) | {"heartbeats"} | {f"{source}/{name}" for source in ("failures", "slas") for name in names}
+    )
 
 
 def _generations(runner: Runner) -> Callable[[str], int | None]:

@@ -175,9 +175,15 @@ class GroupEvaluator:
         return f"<error expanding template: {error}>"
 
     def _failed(self, index: int, rule: Rule, error: Exception) -> None:
-        self._telemetry.rule_failures.labels(self.group.key, rule.name).inc()
-        if index not in self.failing:
-            log.warning("a rule cannot be evaluated", extra={"group": self.group.key, "rule": rule.name, "error": str(error)})
+        """Where the metrics are away that is no fault of the rule: it is not counted as one, and said once for the group."""
+        fields = {"group": self.group.key, "rule": rule.name, "error": str(error)}
+        if isinstance(error, QueryError) and error.kind == "unavailable":
+            if not self.failing:
+                log.warning("rules see no metrics; their alerts stay as they are", extra=fields)
+        else:
+            self._telemetry.rule_failures.labels(self.group.key, rule.name).inc()
+            if index not in self.failing:
+                log.warning("a rule cannot be evaluated", extra=fields)
         self.failing[index] = str(error)
 
 

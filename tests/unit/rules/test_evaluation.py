@@ -251,3 +251,39 @@ async def test_a_cluster_that_answers_nonsense_is_a_failure() -> None:
     evaluator = GroupEvaluator(rules, Cluster(), list, bench.take, clock=FakeClock(), telemetry=bench.telemetry)
     await evaluator.step(NOON)
     assert (bench.verdicts, bench.failures("A"), bench.failures("B")) == ([], 1, 1)
+
+
+async def test_metrics_that_are_away_are_no_fault_of_a_rule() -> None:
+    class Away:
+        async def instant(self, expr: str, at: datetime) -> QueryResult:
+            raise QueryError("the metrics cluster does not answer", "unavailable")
+
+        async def range(self, expr: str, start: datetime, end: datetime, step: timedelta) -> QueryResult:
+            raise QueryError("the metrics cluster does not answer", "unavailable")
+
+    bench = Bench(group("{alert: A, expr: up}", "{record: b, expr: up}"))
+    (rules,) = loading.parse(documents.parse(bench.text, "rules.yaml"), "rules")
+    evaluator = GroupEvaluator(rules, Away(), list, bench.take, clock=FakeClock(), telemetry=bench.telemetry)
+    await evaluator.step(NOON)
+    assert (bench.verdicts, bench.failures("A"), bench.failures("b")) == ([], None, None)
+    assert set(evaluator.failing.values()) == {"the metrics cluster does not answer"}
+
+
+async def test_what_was_recorded_settles_before_a_rule_that_names_it_and_no_other() -> None:
+    bench, asked = Bench(group("{record: a, expr: up}", "{record: c, expr: down}", "{alert: B, expr: a > 0}")), list[str]()
+
+    class Listening:
+        async def instant(self, expr: str, at: datetime) -> QueryResult:
+            asked.append(expr)
+            return QueryResult("vector")
+
+        async def range(self, expr: str, start: datetime, end: datetime, step: timedelta) -> QueryResult:
+            raise NotImplementedError
+
+    async def settle() -> None:
+        asked.append("(settled)")
+
+    (rules,) = loading.parse(documents.parse(bench.text.replace("down", "x"), "rules.yaml"), "rules")
+    evaluator = GroupEvaluator(rules, Listening(), list, bench.take, clock=FakeClock(), telemetry=bench.telemetry, settle=settle)
+    await evaluator.step(NOON)
+    assert asked == ["up", "x", "(settled)", "a > 0"]

@@ -98,5 +98,8 @@ def _promql(loaded: Loaded) -> promql.Settings:
     config = loaded.config
     metrics = config.storage.metrics
     return promql.Settings(
-        compat=metrics.promql_compat, subquery_step=config.rules.evaluation_interval, **metrics.query.model_dump()
+        compat=metrics.promql_compat,
+        delayed_name_removal=metrics.promql_delayed_name_removal,
+        subquery_step=config.rules.evaluation_interval,
+        **metrics.query.model_dump(),
     )

@@ -30,19 +30,23 @@ class MetricsEngine(ClusterSettings):
 
     engine: Literal["embedded", "prometheus"] = "embedded"
     promql_compat: Literal[2, 3] = 3
+    promql_delayed_name_removal: bool = False
     query: promql.Limits = promql.Limits()
 
     @model_validator(mode="after")
     def _one_engine(self) -> "MetricsEngine":
-        given = self.model_fields_set - {"engine", "promql_compat", "query"}
+        own = self.model_fields_set & {"promql_compat", "promql_delayed_name_removal"}
+        given = self.model_fields_set - {"engine", "query"} - own
         if self.engine == "embedded" and given:
             raise ValueError(f"{min(given)} goes with engine: prometheus")
         if self.engine == "prometheus" and self.query_url is None:
             raise ValueError("engine: prometheus needs query_url, such as http://127.0.0.1:9090")
-        if self.engine == "prometheus" and "promql_compat" in self.model_fields_set:
-            raise ValueError("promql_compat goes with engine: embedded; a cluster has its own PromQL")
+        if self.engine == "prometheus" and own:
+            raise ValueError(f"{min(own)} goes with engine: embedded; a cluster has its own PromQL")
         if self.engine == "prometheus" and "query" in self.model_fields_set:
             raise ValueError("query goes with engine: embedded; a cluster has limits of its own")
+        if self.promql_compat == 2 and self.promql_delayed_name_removal:
+            raise ValueError("promql_delayed_name_removal goes with promql_compat: 3")
         return self
 
 

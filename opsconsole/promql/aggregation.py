@@ -12,7 +12,7 @@ from opsconsole.promql.labelsets import Groups, Indices, LabelSets
 from opsconsole.promql.literals import format_value
 from opsconsole.promql.nodes import Aggregate, start_of
 from opsconsole.promql.notes import Notes
-from opsconsole.promql.selectors import is_label_name
+from opsconsole.promql.selectors import may_be_label
 from opsconsole.promql.statistics import quantile_of_sorted, sorted_nan_first
 from opsconsole.promql.vectors import Mask, Vector
 
@@ -35,7 +35,7 @@ def aggregate(node: Aggregate, vector: Vector, param: Values | str | None, compa
     if node.op == "limitk":
         return limits.limitk(vector, [rows.tolist() for _, rows in groups.rows()], np.asarray(param, dtype=float))
     if node.op == "count_values":
-        return _count_values(vector, groups, str(param), budget)
+        return _count_values(vector, groups, str(param), compat, budget)
     steps = vector.values.shape[1]
     budget.hold(len(groups) * steps)
     values, present = np.empty((len(groups), steps)), np.empty((len(groups), steps), dtype=bool)
@@ -163,8 +163,8 @@ _PROMETHEUS_2: dict[str, _Reduction] = {
 }
 
 
-def _count_values(vector: Vector, groups: Groups, label: str, budget: Budget) -> Vector:
-    if not is_label_name(label):
+def _count_values(vector: Vector, groups: Groups, label: str, compat: int, budget: Budget) -> Vector:
+    if not may_be_label(label, compat):
         raise QueryError(f'invalid label name "{label}"')
     steps = vector.values.shape[1]
     rows, columns = np.nonzero(vector.present)

@@ -368,10 +368,12 @@ class Evaluator:
 
     def _call_label_replace(self, node: Call, grid: Grid) -> Value:
         target, replacement, source, regex = self._strings(node, grid)
-        return labelling.label_replace(self._budget, self.vector(node.args[0], grid), target, replacement, source, regex)
+        vector = self.vector(node.args[0], grid)
+        return labelling.label_replace(self._budget, vector, target, replacement, source, regex, self._compat)
 
     def _call_label_join(self, node: Call, grid: Grid) -> Value:
-        return labelling.label_join(self._budget, self.vector(node.args[0], grid), *self._strings(node, grid))
+        vector = self.vector(node.args[0], grid)
+        return labelling.label_join(self._budget, vector, *self._strings(node, grid), compat=self._compat)
 
     def _strings(self, node: Call, grid: Grid) -> tuple[str, ...]:
         return tuple(value for arg in node.args[1:] if isinstance(value := self.evaluate(arg, grid), str))

@@ -9,7 +9,7 @@ from opsconsole.promql.budget import Budget
 from opsconsole.promql.fading import nameless
 from opsconsole.promql.matchers import pattern
 from opsconsole.promql.nodes import Expr, Range, Selector
-from opsconsole.promql.selectors import is_label_name
+from opsconsole.promql.selectors import may_be_label
 from opsconsole.promql.vectors import Vector, relabelled
 
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
@@ -18,12 +18,12 @@ _SHORT = 200
 """Characters that a query may add to every label set and still have them remembered."""
 
 
-def label_replace(budget: Budget, vector: Vector, target: str, replacement: str, source: str, regex: str) -> Vector:
+def label_replace(budget: Budget, vector: Vector, target: str, replacement: str, source: str, regex: str, compat: int) -> Vector:
     try:
         compiled = pattern(regex)
     except ValueError:
         raise QueryError(f"invalid regular expression in label_replace(): {regex}") from None
-    _check(target, "invalid destination label name in label_replace(): ")
+    _check(target, compat, "invalid destination label name in label_replace(): ")
     expand = _expander(compiled, replacement)
 
     def change(labels: Labels) -> Labels:
@@ -52,10 +52,10 @@ def _expander(compiled: Any, template: str) -> Callable[[Any], str]:
     return expand
 
 
-def label_join(budget: Budget, vector: Vector, target: str, separator: str, *sources: str) -> Vector:
+def label_join(budget: Budget, vector: Vector, target: str, separator: str, *sources: str, compat: int) -> Vector:
     for source in sources:
-        _check(source, "invalid source label name in label_join(): ")
-    _check(target, "invalid destination label name in label_join(): ")
+        _check(source, compat, "invalid source label name in label_join(): ")
+    _check(target, compat, "invalid destination label name in label_join(): ")
 
     def change(labels: Labels) -> Labels:
         return _written(budget, labels, target, separator.join([labels.get(source, "") for source in sources]))
@@ -69,8 +69,8 @@ def _written(budget: Budget, labels: Labels, target: str, value: str) -> Labels:
     return labels.merged({target: value})
 
 
-def _check(name: str, complaint: str) -> None:
-    if not is_label_name(name):
+def _check(name: str, compat: int, complaint: str) -> None:
+    if not may_be_label(name, compat):
         raise QueryError(complaint + name)
 
 

@@ -206,6 +206,13 @@ def is_label_name(text: str) -> bool:
     return _LABEL.fullmatch(text) is not None
 
 
+def may_be_label(name: str, compat: int) -> bool:
+    """Whether a label may be called so: in Prometheus 3 by any text at all that is sound UTF-8."""
+    if compat == 2:
+        return is_label_name(name)
+    return bool(name) and "\ufffd" not in name and not any("\ud800" <= char < "\ue000" for char in name)
+
+
 def is_metric_name(text: str) -> bool:
     """Whether it can stand in an expression without quotes."""
     return _METRIC.fullmatch(text) is not None and text.lower() not in _NEVER_NAMES | NUMBER_WORDS

@@ -85,7 +85,7 @@ async def test_vectors_meet_by_labels() -> None:
         ("label_replace(requests, 'code', '', 'code', '.*')", "same labelset"),
         ("topk(NaN, limit)", "Parameter value is NaN"),
         ("topk(1e30, limit)", "overflows int64"),
-        ("label_join(limit, 'a-b', '')", "invalid destination label name"),
+        ("label_join(limit, '', '')", "invalid destination label name"),
         ("holt_winters(limit[5m], 2, 0.5)", "invalid smoothing factor"),
     ],
 )

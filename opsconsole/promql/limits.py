@@ -3,7 +3,7 @@
 import numpy as np
 
 from opsconsole.model import Labels, QueryError, Values
-from opsconsole.promql.literals import format_value
+from opsconsole.promql.literals import format_general
 from opsconsole.promql.vectors import Vector
 from opsconsole.promql.xxhash import xxh64
 
@@ -16,9 +16,9 @@ def refuse_counts(counts: Values) -> None:
     if np.isnan(counts).any():
         raise QueryError("Parameter value is NaN")
     if (low := counts.min(initial=0.0)) <= -_LARGEST_COUNT:
-        raise QueryError(f"Scalar value {format_value(float(low))} underflows int64")
+        raise QueryError(f"Scalar value {format_general(float(low))} underflows int64")
     if (high := counts.max(initial=0.0)) >= _LARGEST_COUNT:
-        raise QueryError(f"Scalar value {format_value(float(high))} overflows int64")
+        raise QueryError(f"Scalar value {format_general(float(high))} overflows int64")
 
 
 def refuse_ratios(ratios: Values) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from opsconsole.model import Labels, Values
-from opsconsole.promql import histograms, info
+from opsconsole.promql import functions, histograms, info
 from opsconsole.promql.labelsets import LabelSets
 from opsconsole.promql.literals import format_bound
 from opsconsole.promql.nodes import Call, Expr, Selector, String, bare, start_of
@@ -64,14 +64,14 @@ def _start_timestamp(host: Host, node: Call, grid: Grid) -> Vector:
     return Vector.empty(grid.steps)
 
 
-def _extreme(pick: np.ufunc) -> Callable[[Host, Call, Grid], Values]:
+def _extreme(pick: Callable[[Values, Values], Values]) -> Callable[[Host, Call, Grid], Values]:
     return lambda host, node, grid: pick(host.scalar(node.args[0], grid), host.scalar(node.args[1], grid))
 
 
 NEWER: dict[str, Callable[[Host, Call, Grid], Vector | Values]] = {
     "histogram_quantiles": _histogram_quantiles,
     "info": _info,
-    "max_of": _extreme(np.maximum),
-    "min_of": _extreme(np.minimum),
+    "max_of": _extreme(functions.largest),
+    "min_of": _extreme(functions.smallest),
     "start_timestamp": _start_timestamp,
 }

@@ -7,8 +7,8 @@ from dataclasses import replace
 from opsconsole.model import Matcher, MatchOp
 from opsconsole.promql import durations
 from opsconsole.promql.cursor import Cursor
-from opsconsole.promql.matchers import pattern
 from opsconsole.promql.nodes import At, Edges, Expr, Number, Range, Selector, Subquery, start_of
+from opsconsole.promql.prometheus2.regexes import complaint_alone
 from opsconsole.promql.tokens import (
     AGGREGATION_WORDS,
     KEYWORDS,
@@ -68,11 +68,8 @@ def _matcher(cursor: Cursor) -> Matcher:
         cursor.unexpected(_CONTEXT, '"," or "}"' if quoted else "label matching operator")
     op = MatchOp(cursor.advance().text)
     value = cursor.string(_CONTEXT)
-    if op in (MatchOp.REGEX, MatchOp.NOT_REGEX):
-        try:
-            pattern(value)
-        except ValueError as error:
-            raise cursor.error(f"error parsing regexp: {error}", start) from None
+    if op in (MatchOp.REGEX, MatchOp.NOT_REGEX) and (told := complaint_alone(value)):
+        cursor.fail(told, start)
     return Matcher(label, op, value)
 
 

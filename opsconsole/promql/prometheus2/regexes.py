@@ -35,6 +35,11 @@ def complaint(regex: str) -> str:
     return _complaint(f"^(?:{regex})$") or _complaint(regex)
 
 
+def complaint_alone(regex: str) -> str:
+    """The same of the expression by itself, which Prometheus 3 reads before it anchors it."""
+    return _complaint(regex)
+
+
 def _complaint(regex: str) -> str:
     try:
         re2.compile(regex, _options())

@@ -84,7 +84,7 @@ def vectors(node: Binary, left: Vector, right: Vector, compat: int, budget: Budg
     """
     swapped = node.matching.cardinality is Cardinality.ONE_TO_MANY
     many, one = (right, left) if swapped else (left, right)
-    if ambiguous := _ambiguous_ones(node.matching, many, one, "left" if swapped else "right"):
+    if ambiguous := _ambiguous_ones(node.matching, many, one, "left" if swapped else "right", compat):
         if ambiguous.step:
             vectors(node, _first(left, ambiguous.step), _first(right, ambiguous.step), compat, budget)
         raise QueryError(ambiguous.message)
@@ -140,8 +140,8 @@ def _first(vector: Vector, steps: int) -> Vector:
     return Vector(vector.labels, vector.values[:, :steps], vector.present[:, :steps])
 
 
-def _ambiguous_ones(matching: Matching, many: Vector, one: Vector, side: str) -> _Ambiguity | None:
-    """The first series that comes second in its group, at the first step where one does."""
+def _ambiguous_ones(matching: Matching, many: Vector, one: Vector, side: str, compat: int) -> _Ambiguity | None:
+    """The first series that comes second in its group, at the first step where one does; Prometheus 3 tells the two in order."""
     groups = one.labels.grouped(matching.labels, by=matching.on)
     if len(groups) == len(one):
         return None
@@ -156,10 +156,11 @@ def _ambiguous_ones(matching: Matching, many: Vector, one: Vector, side: str) ->
     if not found:
         return None
     step, second, first, key = min(found)
+    told = [repr(one.labels[second]), repr(one.labels[first])]
     return _Ambiguity(
         step,
         f"found duplicate series for the match group {key!r} on the {side} hand-side of the operation: "
-        f"[{one.labels[second]!r}, {one.labels[first]!r}];"
+        f"[{', '.join(told if compat == 2 else sorted(told))}];"
         "many-to-many matching not allowed: matching labels must be unique on one side",
     )
 

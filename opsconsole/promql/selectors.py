@@ -8,7 +8,7 @@ from opsconsole.model import Matcher, MatchOp
 from opsconsole.promql import durations
 from opsconsole.promql.cursor import Cursor
 from opsconsole.promql.nodes import At, Edges, Expr, Number, Range, Selector, Subquery, start_of
-from opsconsole.promql.prometheus2.regexes import complaint_alone
+from opsconsole.promql.regexes import complaint_alone
 from opsconsole.promql.tokens import (
     AGGREGATION_WORDS,
     KEYWORDS,

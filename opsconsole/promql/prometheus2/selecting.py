@@ -3,8 +3,8 @@
 from opsconsole.model import Matcher, MatchOp
 from opsconsole.promql.nodes import Selector
 from opsconsole.promql.prometheus2.items import Items
-from opsconsole.promql.prometheus2.regexes import complaint
 from opsconsole.promql.prometheus2.words import Item, Kind, may_name_label
+from opsconsole.promql.regexes import complaint
 
 _NAME = "__name__"
 _OPERATORS = ("=", "!=", "=~", "!~")

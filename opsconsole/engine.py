@@ -91,7 +91,9 @@ async def _cluster(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: C
 
 
 def _store(loaded: Loaded, db: Database, clock: Clock, telemetry: Telemetry) -> Store:
-    return Store(db, clock, telemetry, StoreSettings(retention=loaded.config.storage.retention.metrics))
+    retention = loaded.config.storage.retention
+    settings = StoreSettings(retention=retention.metrics, retention_size=retention.metrics_size)
+    return Store(db, clock, telemetry, settings)
 
 
 def _promql(loaded: Loaded) -> promql.Settings:

@@ -39,6 +39,14 @@ class Telemetry:
             "deployment",
             "metric",
         )
+        self.store_largest_metric = self._gauge(
+            "opsconsole_store_largest_metric_series",
+            "Series of the metric that has most, when series of its deployment were last refused; label: its most varied one.",
+            "deployment",
+            "metric",
+            "label",
+        )
+        self.store_bytes = self._gauge("opsconsole_store_sealed_bytes", "Bytes of sealed samples in the database.")
         self.store_series = self._gauge("opsconsole_store_series", "Series that the metrics store holds in memory.")
         self.store_pending = self._gauge("opsconsole_store_pending_samples", "Samples not yet in the database.")
         self.store_write_failures = self._counter(

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from opsconsole import promql
 from opsconsole.alerts.settings import Alerting as AlertingSettings
@@ -14,13 +14,16 @@ from opsconsole.dashboards.settings import DashboardSettings
 from opsconsole.heartbeats.settings import Settings as Heartbeats
 from opsconsole.notify.settings import Receiver
 from opsconsole.rules.settings import RuleSettings
-from opsconsole.settings import Duration, Settings
+from opsconsole.settings import Duration, Settings, Size
 from opsconsole.slas.settings import Sla
 from opsconsole.web.settings import AuthSettings, ServerSettings
 
 
 class Retention(Settings):
+    """`metrics_size`: bytes of metrics to keep, of which the oldest go first; 0 for no limit."""
+
     metrics: Duration = timedelta(days=30)
+    metrics_size: Size = Field(default=0, ge=0)
     runs: Duration = timedelta(days=180)
     alerts: Duration = timedelta(days=365)
 

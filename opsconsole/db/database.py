@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -69,6 +69,13 @@ class Database:
                 await session.execute(sa.text("set transaction isolation level repeatable read, read only"))
             yield session
 
+    async def give_back(self, pages: int) -> None:
+        """Let SQLite's file shrink by up to so many of its free pages, if it was made to; PostgreSQL sees to that itself."""
+        if self.is_sqlite:
+            async with self._one_writer, self._writing.connect() as session:
+                raw: Any = (await session.get_raw_connection()).driver_connection
+                await raw.executescript(f"PRAGMA incremental_vacuum({pages})")  # `execute` would free a single page
+
     async def close(self) -> None:
         await self._reading.dispose()
         await self._writing.dispose()
@@ -88,6 +95,7 @@ def _sqlite_engine(url: sa.URL, begin: str, pool_size: int) -> AsyncEngine:
     def _prepare(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA busy_timeout=10000")
+        _shrinkable(cursor)
         _into_wal(cursor)
         # FULL: an answered ping survives a power cut too; commits are grouped, so the cost is shared.
         for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
@@ -99,6 +107,14 @@ def _sqlite_engine(url: sa.URL, begin: str, pool_size: int) -> AsyncEngine:
         connection.connection.dbapi_connection.begin(begin)
 
     return engine
+
+
+def _shrinkable(cursor: Any) -> None:
+    """See to it that a new file can give back what is freed; of others that cannot be changed so easily."""
+    cursor.execute("PRAGMA page_count")
+    if cursor.fetchone() == (0,):
+        with suppress(sqlite3.OperationalError):  # another console is at it
+            cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
 
 
 def _into_wal(cursor: Any) -> None:

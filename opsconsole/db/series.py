@@ -44,7 +44,7 @@ blocks = sa.Table(
     sa.Column("size", sa.Integer, nullable=False),  # of `data`, in bytes
     sa.Column("data", sa.LargeBinary, nullable=False),
     sa.Index("ix_blocks_bundle_start_ms", "bundle", "start_ms"),
-    sa.Index("ix_blocks_end_ms", "end_ms"),
+    sa.Index("ix_blocks_end_ms_size", "end_ms", "size"),
 )
 sa.Index(
     "ix_blocks_small",

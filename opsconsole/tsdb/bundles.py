@@ -1,4 +1,6 @@
-"""Which series are sealed together: a bundle is up to so many living series of one metric and deployment."""
+"""Which series are sealed together: a bundle is some living series of one deployment, of one metric where that has many."""
+
+from collections import Counter
 
 from opsconsole.model import Labels
 from opsconsole.tsdb.pieces import Ints
@@ -16,43 +18,67 @@ def buckets_of(bundles: Ints) -> Ints:
     return bundles // _NEIGHBOURS % BUCKETS
 
 
+_FEW = 16
+"""Series up to which a metric is sealed with others of its deployment: a block of one series would be mostly overhead."""
+
+Kind = tuple[str, str]
+"""Metric and deployment of a bundle's series; no metric where it has several."""
+
+
 class Bundles:
     """Gives series a bundle for as long as they live. A place that falls free is given to the next series."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, str], int] = {}
-        self._alive: dict[int, int] = {}
+        self._open: dict[Kind, int] = {}
+        self._kind: dict[int, Kind] = {}
+        self._alive: Counter[int] = Counter()
+        self._series: Counter[Kind] = Counter()
         self.next_id = 1
 
     def enter(self, labels: Labels) -> int:
         """A bundle for one more series."""
-        key = _key(labels)
-        bundle = self._open.get(key)
-        if bundle is None or self._alive.get(bundle, 0) >= SIZE:
-            bundle = self._open[key] = self.next_id
+        own = _kind(labels)
+        kind = own if self._series[own] >= _FEW else ("", own[1])
+        bundle = self._open.get(kind)
+        if bundle is None or self._alive[bundle] >= SIZE:
+            bundle = self._open[kind] = self.next_id
+            self._kind[bundle] = kind
             self.next_id += 1
-        self._alive[bundle] = self._alive.get(bundle, 0) + 1
+        self._alive[bundle] += 1
+        self._series[own] += 1
         return bundle
 
     def restore(self, bundle: int, labels: Labels) -> None:
         """The series is in that bundle already."""
+        own = _kind(labels)
         self.next_id = max(self.next_id, bundle + 1)
-        self._alive[bundle] = self._alive.get(bundle, 0) + 1
+        kind = self._kind.get(bundle, own)
+        if kind != own and kind[0]:
+            self._shut(bundle)
+            kind = "", own[1]
+        self._kind[bundle] = kind
+        self._alive[bundle] += 1
+        self._series[own] += 1
         if self._alive[bundle] < SIZE:
-            self._open[_key(labels)] = bundle
+            self._open[kind] = bundle
 
     def leave(self, bundle: int, labels: Labels) -> None:
         """The series is no longer alive."""
-        key, left = _key(labels), self._alive[bundle] - 1
-        if left:
-            self._alive[bundle] = left
-            if left <= SIZE // 2:
-                self._open[key] = bundle
-        else:
-            del self._alive[bundle]
-            if self._open.get(key) == bundle:
-                del self._open[key]
+        own = _kind(labels)
+        self._series[own] -= 1
+        if not self._series[own]:
+            del self._series[own]
+        self._alive[bundle] -= 1
+        if not self._alive[bundle]:
+            self._shut(bundle)
+            del self._alive[bundle], self._kind[bundle]
+        elif self._alive[bundle] <= SIZE // 2:
+            self._open[self._kind[bundle]] = bundle
+
+    def _shut(self, bundle: int) -> None:
+        if self._open.get(kind := self._kind[bundle]) == bundle:
+            del self._open[kind]
 
 
-def _key(labels: Labels) -> tuple[str, str]:
+def _kind(labels: Labels) -> Kind:
     return labels.get("__name__", ""), labels.get("deployment", "")

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from opsconsole.tsdb.journal import Journal
 from opsconsole.tsdb.registry import Registry
 from opsconsole.tsdb.sealed import Block
 from opsconsole.tsdb.sealing import blocks_of_closed, merged_blocks
+from opsconsole.tsdb.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +39,8 @@ _ERA = timedelta(hours=6)
 _MOST_LATE = 1_000_000
 """Late samples in memory from which everything is sealed at once."""
 _MOST_EXPIRED = 5000
+_PAGES = 10_000
+"""Of SQLite's file that may be given back at once: 40 MB."""
 _EXPIRE_EVERY = 10
 """Minutes."""
 _INLINE = 20_000
@@ -46,15 +51,16 @@ class Keeper:
     """Brings head, journal and registry to the database and back. Callers see to it that one method runs at a time.
 
     `horizon_ms`: memory has every sample from then on of the series it holds. `ended_ms`: the time of the last sample
-    of the series that ended last. `chunks_ms`: when the last chunk of an earlier version ends.
+    of the series that ended last. `chunks_ms`: when the last chunk of an earlier version ends. `sealed_bytes`: size
+    of all blocks, as of the last look at the retention.
     """
 
-    def __init__(self, db: Database, head: Head, journal: Journal, registry: Registry, retention: timedelta) -> None:
+    def __init__(self, db: Database, head: Head, journal: Journal, registry: Registry, kept: Settings) -> None:
         self._db, self._head, self._journal, self._registry = db, head, journal, registry
-        self._retention = retention
+        self._retention, self._size = kept.retention, kept.retention_size
         self._epoch = self._flush = self._minute = 0
         self._orphans: list[Batch] = []
-        self.horizon_ms = self.ended_ms = self.chunks_ms = 0
+        self.horizon_ms = self.ended_ms = self.chunks_ms = self.sealed_bytes = 0
 
     async def open(self, now: datetime, *, read_only: bool = False) -> None:
         """Take the store over and read what was flushed; `read_only` leaves it to the console that has it."""
@@ -185,6 +191,24 @@ class Keeper:
             async with self._db.begin() as session:
                 await table.advance(session, self._epoch, self._flush)
                 gone = await table.expire(session, millis(now - self._retention), _MOST_EXPIRED)
+        while await self._shrink():
+            pass
+        await self._db.give_back(_PAGES)
+
+    async def _shrink(self) -> bool:
+        """Delete the oldest blocks where there are more bytes than may be; True if there still are."""
+        async with self._db.begin() as session:
+            await table.advance(session, self._epoch, self._flush)
+            self.sealed_bytes = await table.bytes_of_blocks(session)
+            over = self.sealed_bytes - self._size
+            if not self._size or over <= 0:
+                return False
+            oldest = await table.oldest_blocks(session, _MOST_EXPIRED)
+            freed = list(accumulate(size for _, size in oldest))
+            gone = bisect_left(freed, over) + 1
+            await table.delete_blocks(session, [block_id for block_id, _ in oldest[:gone]])
+            self.sealed_bytes -= freed[min(gone, len(freed)) - 1]
+            return gone > len(freed)
 
     async def _let_go(self, now: datetime) -> None:
         """Drop from memory what is in the database and old, and series that are idle."""

@@ -9,6 +9,7 @@ from opsconsole.db.series import SeriesRow
 from opsconsole.model import Labels
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.bundles import Bundles
+from opsconsole.tsdb.cardinality import Culprit, culprit
 from opsconsole.tsdb.head import Head
 from opsconsole.tsdb.rows import NEVER
 
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 
 REFUSED = 0
 """The ref of a series that may not be: samples for it are dropped and counted."""
+
+_LATELY_MS = 600_000
+"""A refusal is a problem for that long, and the first after such a pause is told in the log."""
 
 _MOST_NAMES = 100
 """Metric names that the counter of refused series tells apart; the rest is `other`."""
@@ -29,6 +33,8 @@ class Registry:
         self._alive: dict[Labels, int] = {}
         self._ids: dict[tuple[str, Labels], int] = {}  # the same by name and other labels, of series that were asked for
         self._count: Counter[str] = Counter()
+        self._refused_ms: dict[str, int] = {}
+        self._blamed: dict[str, Culprit] = {}
         self.bundles = Bundles()
         self._new: list[SeriesRow] = []
         self._refused: Counter[tuple[str, str]] = Counter()
@@ -47,7 +53,7 @@ class Registry:
     def _create(self, name: str, labels: Labels, now_ms: int) -> int:
         deployment = labels.get("deployment", "")
         if self._limit and self._count[deployment] >= self._limit:
-            self._refuse(deployment, name)
+            self._refuse(deployment, name, now_ms)
             return REFUSED
         series_id, self.next_id = self.next_id, self.next_id + 1
         bundle = self.bundles.enter(labels)
@@ -55,14 +61,27 @@ class Registry:
         self._new.append(SeriesRow(series_id, dict(labels.pairs), bundle))
         return series_id
 
-    def _refuse(self, deployment: str, name: str) -> None:
-        first = not any(where == deployment for where, _ in self._refused)
+    def _refuse(self, deployment: str, name: str, now_ms: int) -> None:
+        first = now_ms - self._refused_ms.get(deployment, NEVER) > _LATELY_MS
+        self._refused_ms[deployment] = now_ms
         metric = name if (deployment, name) in self._refused or len(self._refused) < _MOST_NAMES else "other"
         self._refused[deployment, metric] += 1
         self._telemetry.store_refused_series.labels(deployment, metric).inc()
         if first:
-            fields = {"deployment": deployment, "limit": self._limit, "metric": name}
+            blamed = culprit(labels for labels in self._alive if labels.get("deployment", "") == deployment)
+            self._blamed[deployment] = blamed
+            self._telemetry.store_largest_metric.labels(deployment, blamed.metric, blamed.label).set(blamed.series)
+            fields = {"deployment": deployment, "limit": self._limit, "metric": name, "most": str(blamed)}
             log.warning("a deployment has as many series as it may; new ones are refused", extra=fields)
+
+    def crowded(self, now_ms: int) -> list[str]:
+        """A line for each deployment of which a series was refused lately: what made so many."""
+        return [
+            f"{deployment or 'no deployment'} has as many series as it may ({self._limit:,}), new ones are refused: "
+            f"{self._blamed[deployment]}"
+            for deployment, at_ms in sorted(self._refused_ms.items())
+            if now_ms - at_ms <= _LATELY_MS
+        ]
 
     def restore(self, row: SeriesRow, now_ms: int, floor_ms: int) -> int:
         """Hold again what the database has; `floor_ms`: until when it may have samples of it. Returns the bundle, a new one

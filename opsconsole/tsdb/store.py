@@ -39,7 +39,7 @@ class Store:
         self._head = Head()
         self._journal = Journal()
         self._registry = Registry(self._head, telemetry, settings.max_series_per_deployment)
-        self._keeper = Keeper(db, self._head, self._journal, self._registry, settings.retention)
+        self._keeper = Keeper(db, self._head, self._journal, self._registry, settings)
         self._reader = Reader(db, self._head, self._keeper)
         self._writing = asyncio.Lock()
         self._failure: str | None = None
@@ -141,6 +141,7 @@ class Store:
         async with self._writing:
             try:
                 await self._keeper.maintain(now)
+                self._telemetry.store_bytes.set(self._keeper.sealed_bytes)
             except (sa.exc.SQLAlchemyError, SupersededError, OSError) as error:
                 self._failed(error)
 
@@ -168,7 +169,7 @@ class Store:
             return f"the metrics store cannot write: {self._failure} ({waiting} samples wait, {self._room} more may)"
         if self._behind_since is not None and self._clock.now() - self._behind_since > _LATE:
             return f"{waiting} samples have waited for the database since {self._behind_since:%H:%M:%S} UTC"
-        return None
+        return "; ".join(self._registry.crowded(millis(self._clock.now()))) or None
 
     @property
     def healthy(self) -> bool:

@@ -231,6 +231,47 @@ async def test_a_deployment_with_too_many_series_is_refused_new_ones_only(db: Da
     assert world.telemetry.registry.get_sample_value("opsconsole_store_refused_series_total", refused) == 3
 
 
+async def test_a_crowded_deployment_is_told_with_the_metric_and_the_label_that_crowd_it(db: Database) -> None:
+    world = World(db, max_series_per_deployment=10)
+    await world.store.open()
+    for i in range(12):
+        world.add(1.0, name="runs", deployment="prod", run_id=f"manual_{i}", state=str(i % 2))
+    told = "prod has as many series as it may (10), new ones are refused: runs has 10 of them, its label run_id 10 values"
+    assert world.store.problem == told
+    labels = {"deployment": "prod", "metric": "runs", "label": "run_id"}
+    assert world.telemetry.registry.get_sample_value("opsconsole_store_largest_metric_series", labels) == 10
+    world.clock.tick(601)
+    assert world.store.healthy
+
+
+async def test_a_retention_by_size_keeps_the_newest(db: Database) -> None:
+    rng = np.random.default_rng(3)
+    sizes = []
+    for limit in (0, 30_000):
+        async with db.begin() as session:
+            for each in (table.series, table.recent, table.blocks, table.store_state, table.sealed_buckets):
+                await session.execute(each.delete())
+        world = World(db, retention_size=limit)
+        await world.store.open()
+        refs = [world.store.ref("m", Labels(i=str(i))) for i in range(20)]
+        for _ in range(96):
+            times = millis(world.clock.now()) + np.repeat(np.arange(30), 20) * 30_000
+            world.store.append_refs(times, refs * 30, rng.random(600))
+            await world.run(15, step=15)
+        sizes.append(await stored_bytes(db))
+        values = await world.values()
+        assert all(len(of) == (2880 if not limit else pytest.approx(len(values[Labels(i="0")]))) for of in values.values())
+        (newest,) = {series.timestamps[-1] for series in await world.store.select(named("m"), 0, FOREVER)}
+        assert newest == millis(NOON) + 96 * 900_000 - 30_000
+    assert sizes[0] > 300_000
+    assert sizes[1] <= 30_000 + sizes[0] // 8
+
+
+async def stored_bytes(db: Database) -> int:
+    async with db.read() as session:
+        return await table.bytes_of_blocks(session)
+
+
 async def test_a_label_that_no_database_takes_as_text_is_kept(world: World) -> None:
     world.add(1.0, name="odd\x00name", dag_id="nul \x00, half \udcff, é, \U0001f600")
     await world.flush()

@@ -7,11 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 import sqlalchemy as sa
 
+from opsconsole.clock import millis
 from opsconsole.db import Database, metadata
+from opsconsole.db import series as table
 from opsconsole.model import Labels, QueryError
 from tests.contract.test_store import World, named
 from tests.support.databases import opened
@@ -152,3 +155,19 @@ async def test_a_query_of_old_samples_without_a_database_is_a_query_error(file: 
             await session.run_sync(metadata.drop_all)
         with pytest.raises(QueryError, match="cannot read its database: no such table"):
             await world.store.select(named("m"), 0, 2**62)
+
+
+async def test_a_file_shrinks_when_what_is_old_is_gone(file: Path) -> None:
+    async with opened(f"sqlite:///{file}") as db:
+        world = World(db, retention=timedelta(hours=6))
+        await world.store.open()
+        refs = [world.store.ref("m", Labels(i=str(i))) for i in range(100)]
+        rng = np.random.default_rng(4)
+        for _ in range(20):
+            times = millis(world.clock.now()) + np.repeat(np.arange(60), 100) * 5_000
+            world.store.append_refs(times, refs * 60, rng.random(6000))
+            await world.run(5, step=5)
+        largest = await pragma(db, "page_count")
+        await world.run(9 * 60, step=15)
+        assert await world.rows(table.blocks) == 0
+        assert await pragma(db, "page_count") < largest / 2

@@ -22,7 +22,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_blocks'))
     )
     op.create_index('ix_blocks_bundle_start_ms', 'blocks', ['bundle', 'start_ms'])
-    op.create_index('ix_blocks_end_ms', 'blocks', ['end_ms'])
+    op.create_index('ix_blocks_end_ms_size', 'blocks', ['end_ms', 'size'])
     op.create_index('ix_blocks_small', 'blocks', ['bundle', 'fullness'],
                     sqlite_where=sa.text('fullness < 100'), postgresql_where=sa.text('fullness < 100'))
     op.drop_index('ix_chunks_small', 'chunks')

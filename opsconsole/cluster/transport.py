@@ -64,8 +64,8 @@ def _trust(settings: Settings) -> ssl.SSLContext | bool:
 class Transport:
     """Sends requests and reads whole answers. Raises AwayError."""
 
-    def __init__(self, http: httpx.AsyncClient, settings: Settings) -> None:
-        self._http, self._within = http, settings.timeout.total_seconds()
+    def __init__(self, http: httpx.AsyncClient, settings: Settings, most: int = MOST_BYTES) -> None:
+        self._http, self._within, self._most = http, settings.timeout.total_seconds(), most
 
     async def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
         return await self._sent(self._http.build_request("POST", url, content=content, headers=dict(headers)))
@@ -88,8 +88,8 @@ class Transport:
                     content = bytearray()
                     async for piece in response.aiter_bytes():
                         content += piece
-                        if len(content) > MOST_BYTES:
-                            raise AwayError(f"the answer is larger than {MOST_BYTES // 2**20} MiB")
+                        if len(content) > self._most:
+                            raise AwayError(f"the answer is larger than {self._most // 2**20} MiB")
                 finally:
                     await response.aclose()
         except TimeoutError as error:

@@ -52,6 +52,9 @@ class Telemetry:
         self.store_write_failures = self._counter(
             "opsconsole_store_write_failures_total", "Writes of the metrics store that the database refused."
         )
+        self.store_damaged = self._counter(
+            "opsconsole_store_damaged_rows_total", "Blocks, chunks and flushes of the metrics store whose bytes cannot be read."
+        )
         self.cluster_sent = self._counter("opsconsole_cluster_sent_samples_total", "Samples that the cluster took.")
         self.cluster_dropped = self._counter(
             "opsconsole_cluster_dropped_samples_total",

@@ -8,6 +8,7 @@ import numpy as np
 from opsconsole.model import Labels, Matcher, Millis, Values
 from opsconsole.tsdb.bundles import BUCKETS, buckets_of
 from opsconsole.tsdb.codec import Batch
+from opsconsole.tsdb.damage import Damage
 from opsconsole.tsdb.index import LabelIndex
 from opsconsole.tsdb.panel import find
 from opsconsole.tsdb.pieces import Ints, Mask, Piece, Run
@@ -42,13 +43,14 @@ class Outcome(NamedTuple):
 class Head:
     """Series by id and by label. Nothing here waits or writes; `now_ms` is when the samples came in."""
 
-    def __init__(self) -> None:
+    def __init__(self, damage: Damage | None = None) -> None:
+        self.damage = damage or Damage()
         self._rows = Rows()
         self._map = RowMap()
         self._labels: list[Labels | None] = []
         self.index = LabelIndex(self._labels)
         self._recent = Recent(self._rows)
-        self.sealed = Sealed()
+        self.sealed = Sealed(self.damage)
         self._sealed_at: Ints = np.full(BUCKETS, NEVER, np.int64)
 
     def __len__(self) -> int:

@@ -1,7 +1,6 @@
 """The store's writes: flushes, seals, compaction, retention. One transaction each, and memory follows what was committed."""
 
 import asyncio
-import logging
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -16,14 +15,13 @@ from opsconsole.db import series as table
 from opsconsole.db.series import BlockRow, SeriesRow
 from opsconsole.tsdb.bundles import BUCKETS
 from opsconsole.tsdb.codec import Batch, CorruptError, pack, unpack
+from opsconsole.tsdb.damage import Damage
 from opsconsole.tsdb.head import Head
 from opsconsole.tsdb.journal import Journal
 from opsconsole.tsdb.registry import Registry
 from opsconsole.tsdb.sealed import Block
 from opsconsole.tsdb.sealing import blocks_of_closed, merged_blocks
 from opsconsole.tsdb.settings import Settings
-
-log = logging.getLogger(__name__)
 
 KEEP_SEALED = timedelta(hours=2)
 IDLE = timedelta(hours=6)
@@ -93,7 +91,7 @@ class Keeper:
                 try:
                     batch = unpack(data)
                 except CorruptError as error:
-                    log.error("a damaged flush is left out", extra={"flush": last, "error": str(error)})
+                    self._head.damage.note("flush", last, last, error)
                     continue
                 buckets = self._head.buckets_of(batch.ids)
                 self._head.append(batch.where((buckets >= 0) & (sealed[buckets] < last)), now_ms)
@@ -178,7 +176,7 @@ class Keeper:
             if not small:
                 return
             parts = _by_bundle([row for _, row in small])
-            whole = await asyncio.to_thread(_merged, parts, millis(now - self._retention))
+            whole = await asyncio.to_thread(_merged, parts, millis(now - self._retention), self._head.damage)
             async with self._db.begin() as session:
                 await table.advance(session, self._epoch, self._flush)
                 await table.delete_blocks(session, [block_id for block_id, _ in small])
@@ -243,5 +241,5 @@ def _by_bundle(rows: Iterable[BlockRow]) -> dict[int, list[Block]]:
     return blocks
 
 
-def _merged(small: dict[int, list[Block]], oldest_ms: int) -> list[BlockRow]:
-    return [BlockRow(bundle, *block) for bundle, blocks in small.items() for block in merged_blocks(blocks, oldest_ms)]
+def _merged(small: dict[int, list[Block]], oldest_ms: int, damage: Damage) -> list[BlockRow]:
+    return [BlockRow(bundle, *block) for bundle, blocks in small.items() for block in merged_blocks(blocks, oldest_ms, damage)]

@@ -1,7 +1,6 @@
 """The store's reads: memory first, and the database for what memory let go of."""
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -16,12 +15,11 @@ from opsconsole.model import Admit, Block, Labels, Matcher, MatchOp, QueryError,
 from opsconsole.tsdb import sealed
 from opsconsole.tsdb.assembly import Assembly
 from opsconsole.tsdb.codec import CorruptError, decode
+from opsconsole.tsdb.damage import Damage
 from opsconsole.tsdb.head import Head, Held
 from opsconsole.tsdb.keeper import Keeper
 from opsconsole.tsdb.matching import fits, predicate
 from opsconsole.tsdb.pieces import Ints, Piece, Run
-
-log = logging.getLogger(__name__)
 
 _AT_A_TIME = 256
 """Bundles whose blocks are read in one query."""
@@ -69,7 +67,7 @@ class Reader:
 
     async def _assembled(self, told: "_Told", ids: Ints, admit: Admit) -> list[Piece]:
         if len(told.held.blocks) + len(told.stored) + len(told.chunks) <= _INLINE:
-            return _assembled(told, ids, self._head.sealed.decoded, admit)
+            return _assembled(told, ids, self._head.sealed.decoded, self._head.damage, admit)
         cancelled: list[bool] = []
 
         def admit_here(samples: int) -> None:
@@ -78,7 +76,7 @@ class Reader:
             admit(samples)
 
         try:
-            return await asyncio.to_thread(_assembled, told, ids, self._head.sealed.decoded, admit_here)
+            return await asyncio.to_thread(_assembled, told, ids, self._head.sealed.decoded, self._head.damage, admit_here)
         except asyncio.CancelledError:
             cancelled.append(True)
             raise
@@ -171,7 +169,7 @@ class _Told(NamedTuple):
     window: _Window
 
 
-def _assembled(told: _Told, ids: Ints, memory: sealed.Decoded, admit: Admit) -> list[Piece]:
+def _assembled(told: _Told, ids: Ints, memory: sealed.Decoded, damage: Damage, admit: Admit) -> list[Piece]:
     start, end, horizon = told.window
     together = Assembly(ids)
 
@@ -183,10 +181,10 @@ def _assembled(told: _Told, ids: Ints, memory: sealed.Decoded, admit: Admit) -> 
 
     for chunk in told.chunks:
         series_id = told.twins.get(chunk.series_id, chunk.series_id)
-        together.add_run(series_id, _clipped(_of_chunk(chunk), start, end))
+        together.add_run(series_id, _clipped(_of_chunk(chunk, damage), start, end))
     for row in told.stored:
         admit(0)
-        for piece in sealed.decoded(sealed.Block(*row[1:])):
+        for piece in sealed.decoded(sealed.Block(*row[1:]), damage):
             add(piece.within(start, min(end, horizon - 1)))
     for block in told.held.blocks:
         admit(0)
@@ -219,12 +217,11 @@ def _twins(labels: dict[int, Labels], ended: Sequence[SeriesRow]) -> dict[int, i
     return twins
 
 
-def _of_chunk(chunk: ChunkRow) -> Run:
+def _of_chunk(chunk: ChunkRow, damage: Damage) -> Run:
     try:
         return Run(*decode(chunk.data))
     except CorruptError as error:
-        fields = {"start_ms": chunk.start_ms, "end_ms": chunk.end_ms, "error": str(error)}
-        log.error("a damaged chunk is left out", extra=fields)
+        damage.note("chunk", chunk.start_ms, chunk.end_ms, error)
         return Run(np.empty(0, np.int64), np.empty(0))
 
 

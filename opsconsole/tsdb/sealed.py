@@ -1,6 +1,5 @@
 """Sealed blocks that memory keeps for queries, and those decoded lately."""
 
-import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,9 +7,8 @@ from typing import NamedTuple
 
 from opsconsole.tsdb.blockcodec import decode_block
 from opsconsole.tsdb.codec import CorruptError
+from opsconsole.tsdb.damage import Damage
 from opsconsole.tsdb.pieces import Piece
-
-log = logging.getLogger(__name__)
 
 _MOST_DECODED = 4_000_000
 """Samples kept decoded: 32 MB."""
@@ -29,8 +27,8 @@ class Block(NamedTuple):
 class Decoded:
     """Blocks of memory as pieces, the most recently used ones kept. Threads may share it."""
 
-    def __init__(self, most: int = _MOST_DECODED) -> None:
-        self._most, self._held = most, 0
+    def __init__(self, damage: Damage, most: int = _MOST_DECODED) -> None:
+        self._damage, self._most, self._held = damage, most, 0
         self._pieces: OrderedDict[int, tuple[Block, list[Piece]]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -40,7 +38,7 @@ class Decoded:
             if (known := self._pieces.get(key)) is not None:
                 self._pieces.move_to_end(key)
                 return known[1]
-        pieces = decoded(block)
+        pieces = decoded(block, self._damage)
         with self._lock:
             if key not in self._pieces:
                 self._pieces[key] = block, pieces
@@ -51,22 +49,21 @@ class Decoded:
         return pieces
 
 
-def decoded(block: Block) -> list[Piece]:
-    """The block's samples; none, and a line in the log, where its bytes are damaged: one block must not blind every rule."""
+def decoded(block: Block, damage: Damage) -> list[Piece]:
+    """The block's samples; none where its bytes are damaged, which is noted: one block must not blind every rule."""
     try:
         return decode_block(block.data)
     except CorruptError as error:
-        fields = {"start_ms": block.start_ms, "end_ms": block.end_ms, "error": str(error)}
-        log.error("a damaged block is left out", extra=fields)
+        damage.note("block", block.start_ms, block.end_ms, error)
         return []
 
 
 class Sealed:
     """By bundle, in the order in which they were sealed."""
 
-    def __init__(self) -> None:
+    def __init__(self, damage: Damage) -> None:
         self._blocks: dict[int, list[Block]] = {}
-        self.decoded = Decoded()
+        self.decoded = Decoded(damage)
 
     def hold(self, blocks: Mapping[int, Sequence[Block]]) -> None:
         for bundle, more in blocks.items():

@@ -14,6 +14,7 @@ from opsconsole.db.series import SupersededError
 from opsconsole.model import STALE, Admit, Appended, Block, Labels, Matcher, Millis, Sample, Series, Values, admit_all
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.codec import Batch, Ids
+from opsconsole.tsdb.damage import Damage
 from opsconsole.tsdb.head import Head
 from opsconsole.tsdb.journal import Journal
 from opsconsole.tsdb.keeper import Keeper
@@ -36,7 +37,7 @@ class Store:
 
     def __init__(self, db: Database, clock: Clock, telemetry: Telemetry, settings: Settings) -> None:
         self._clock, self._telemetry, self._settings = clock, telemetry, settings
-        self._head = Head()
+        self._head = Head(Damage(telemetry.store_damaged.inc))
         self._journal = Journal()
         self._registry = Registry(self._head, telemetry, settings.max_series_per_deployment)
         self._keeper = Keeper(db, self._head, self._journal, self._registry, settings)

@@ -306,6 +306,11 @@ async def test_a_damaged_chunk_costs_only_itself(world: World) -> None:
     values = (await world.values())[Labels()]
     assert 1 <= len(values) <= 31
     assert values[-1] == 7.0
+    counted = world.telemetry.registry.get_sample_value("opsconsole_store_damaged_rows_total")
+    assert counted is not None
+    assert counted >= 2
+    await world.values()  # what is read again is not counted again
+    assert world.telemetry.registry.get_sample_value("opsconsole_store_damaged_rows_total") == counted
 
 
 async def test_a_bad_regular_expression_is_a_query_error(world: World) -> None:

@@ -10,7 +10,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, closing, contextmanager, suppress
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -36,7 +36,7 @@ from opsconsole.failures.watch import FailureWatch
 from opsconsole.heartbeats.watch import HeartbeatWatch
 from opsconsole.history import RunRetention
 from opsconsole.loops import Loops, Step
-from opsconsole.model import ConfigError, MetricsStore, OpsConsoleError, Querier, QueryError
+from opsconsole.model import ConfigError, MetricsStore, OpsConsoleError, Querier
 from opsconsole.notify.courier import Courier
 from opsconsole.notify.settings import integrations
 from opsconsole.rules.evaluation import GroupEvaluator
@@ -185,8 +185,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
 
         # collect
         departed = Departed(querier, store.append, names)
-        with suppress(QueryError):  # told, and tried again, by its loop
-            await departed.step(clock.now())
+        await departed.step(clock.now())
         scrapes = [Scrape(one, page, store, metadata, clock) for one in config.deployments for page in one.scrape]
         targets = [Target(deployment, db, clock) for deployment in config.deployments]
         runner = Runner(targets, store.append, clock, scrapes)

@@ -1,10 +1,13 @@
 """Deployments that are no longer watched."""
 
 import json
+import logging
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
-from opsconsole.model import STALE, Querier, Sample
+from opsconsole.model import STALE, Querier, QueryError, Sample
+
+log = logging.getLogger(__name__)
 
 
 class Departed:
@@ -14,9 +17,13 @@ class Departed:
         self._querier, self._record, self._watched, self._done = querier, record, watched, False
 
     async def step(self, now: datetime) -> None:
-        """Raises QueryError."""
-        if not self._done:
+        if self._done:
+            return
+        try:
             await end_departed(self._querier, self._record, self._watched, now)
+        except QueryError as error:
+            log.info("whether a deployment departed is asked again in a while", extra={"error": str(error)})
+        else:
             self._done = True
 
 

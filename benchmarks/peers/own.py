@@ -36,8 +36,8 @@ class Clock:
 class Own:
     """The store on its clock, fed as scrapes feed it: one time for many series."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self.store, self.clock = store, clock
+    def __init__(self, db: Database, store: Store, clock: Clock) -> None:
+        self.db, self.store, self.clock = db, store, clock
         self._refs: dict[int, np.ndarray] = {}
 
     def refs(self, labels: Sequence[Labels]) -> np.ndarray:
@@ -70,6 +70,6 @@ async def own(folder: Path, start: datetime) -> AsyncIterator[Own]:
         clock = Clock(start)
         store = Store(db, clock, Telemetry(), Settings(max_series_per_deployment=0, max_pending_samples=20_000_000))
         await store.open()
-        yield Own(store, clock)
+        yield Own(db, store, clock)
     finally:
         await db.close()

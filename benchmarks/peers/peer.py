@@ -52,7 +52,11 @@ class Peer:
         """Remote-write blocks; each of them no older than half an hour before the newest sample so far."""
         for block in blocks:
             for body in requests(block):
-                self.client.post("/api/v1/write", content=body, headers=_HEADERS).raise_for_status()
+                self.send(body)
+
+    def send(self, body: bytes) -> None:
+        """One remote-write request."""
+        self.client.post("/api/v1/write", content=body, headers=_HEADERS).raise_for_status()
 
     def instant(self, expr: str, at: float) -> list[Any]:
         return self._result("/api/v1/query", query=expr, time=at)

@@ -1,6 +1,6 @@
 """Blocks of samples as remote-write 1.0 requests: protobuf written straight from the matrices, snappy without compression."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -18,6 +18,19 @@ def requests(block: Block) -> Iterator[bytes]:
     for start in range(0, len(block.labels), size):
         cut = slice(start, start + size)
         yield _snappy(_written(Block(block.labels[cut], block.timestamps, block.values[cut])))
+
+
+def together(blocks: Iterable[Block]) -> Iterator[bytes]:
+    """The same for many small blocks: as few bodies as may be."""
+    parts, samples = [], 0
+    for block in blocks:
+        parts.append(_written(block))
+        samples += block.values.size
+        if samples >= _MOST:
+            yield _snappy(b"".join(parts))
+            parts, samples = [], 0
+    if parts:
+        yield _snappy(b"".join(parts))
 
 
 def _written(block: Block) -> bytes:

@@ -184,3 +184,54 @@ async def test_a_killed_process_loses_nothing_that_it_had_flushed(tmp_path: Path
         found = await store.select([Matcher("__name__", MatchOp.EQUAL, "m")], 0, 2**62)
     assert len(found) == 50
     assert all(series.values.tolist()[: last + 1] == [float(i) for i in range(last + 1)] for series in found)
+
+
+SCRIPT: list[tuple[Any, ...]] = [
+    *[("add", series, 0, float(series)) for series in (1, 2, 3)],
+    ("flush",),
+    ("wait", 31),
+    *[("add", series, ago, 1.0) for series in (1, 2, 3) for ago in (0, 7, 100)],
+    ("flush",),
+    ("wait", 31),
+    ("add", 1, 5, 2.0),
+    ("flush",),
+    ("wait", 130),
+    ("wait", 400),
+    ("add", 2, 0, 3.0),
+    ("flush",),
+    ("wait", 31),
+]
+
+
+async def test_a_crash_at_any_statement_loses_nothing_that_was_flushed(tmp_path: Path) -> None:
+    """The script again and again; each time one statement later fails, and with it its transaction, and the process ends."""
+    url, failed_at, statements = f"sqlite:///{tmp_path / 'story.db'}", 0, 0
+    async with opened(url):
+        pass
+    while statements >= failed_at:  # the last time, none was left to fail
+        failed_at += 1
+        db, statements = Unreliable(url), 0
+        db.faults = []
+        async with db.begin() as session:
+            for each in TABLES:
+                await session.execute(each.delete())
+
+        def count(*_: Any, at: int = failed_at) -> None:
+            nonlocal statements
+            statements += 1
+            if statements == at:
+                raise sa.exc.OperationalError("a statement", None, Exception("the process ended"))
+
+        told = Story(db)
+        await told.world.store.open()
+        sa.event.listen(db.engine.sync_engine, "before_cursor_execute", count)
+        for what, *how in SCRIPT:
+            await getattr(told, what)(*how)
+            if statements >= failed_at:
+                break
+        sa.event.remove(db.engine.sync_engine, "before_cursor_execute", count)
+        await told.crash()
+        await told.wait(31)
+        await told.check()
+        await db.close()
+    assert failed_at > 30

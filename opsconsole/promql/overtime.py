@@ -101,8 +101,13 @@ def _in_parts(window: Window, compute: Callable[[Window, slice], Values]) -> Val
 
 def _gathered(window: Window) -> Values:
     """Every window's samples along the first axis; what lies beyond a window's end has no meaning."""
-    columns = [value for _, value, _ in window.columns()]
-    return np.stack(columns) if columns else np.full((1, *window.shape), np.nan)
+    window.check()
+    width = max(1, int(window.counts.max(initial=0)))
+    places = window.first + np.arange(width)[:, None, None]
+    last = window.block.values.shape[1] - 1
+    rows = np.arange(window.shape[0])[:, None]
+    gathered: Values = window.block.values[rows, np.clip(places, 0, last)]
+    return gathered
 
 
 def _sorted(window: Window) -> Values:

@@ -105,23 +105,17 @@ class _Reader:
         elif group.name in self._names:
             self._problem((*place, "name"), f"group {group.name!r} is given twice (line {self._names[group.name]} too)")
         self._names.setdefault(group.name, self._document.line(place))
-        if group.interval is not None and group.interval <= timedelta(0):
-            self._problem((*place, "interval"), "an interval must be longer than nothing")
-        if group.limit < 0:
-            self._problem((*place, "limit"), "a limit cannot be negative")
         self._check_names(place, "labels", group.labels)
         rules = self._rules(place, group)
         return RuleGroup(group.name, self._file, rules, group.interval or self._interval, group.limit, group.query_offset)
 
     def _rules(self, place: documents.Place, group: _Group) -> tuple[Rule, ...]:
-        seen: dict[str, int] = {}
         times: Counter[str] = Counter()
         rules: list[Rule] = []
         shared = self._templates((*place, "labels"), group.labels)
         for index, rule in enumerate(group.rules or ()):
             here = (*place, "rules", index)
             self._check(here, rule)
-            self._check_new(here, rule, seen)
             times[rule.alert] += 1
             if rule.record:
                 labels = {**(group.labels or {}), **(rule.labels or {})}
@@ -144,12 +138,6 @@ class _Reader:
                 self._problem((*place, key), f"a recording rule has no {key}")
         self._check_names(place, "labels", rule.labels)
         self._check_names(place, "annotations", rule.annotations)
-
-    def _check_new(self, place: documents.Place, rule: _Rule, seen: dict[str, int]) -> None:
-        identity = repr((rule.record, rule.alert, rule.expr, sorted((rule.labels or {}).items())))
-        if identity in seen:
-            self._problem(place, f"{rule.record or rule.alert} is given twice, word for word (line {seen[identity]} too)")
-        seen.setdefault(identity, self._document.line(place))
 
     def _check_names(self, place: documents.Place, key: str, names: Iterable[str] | None) -> None:
         for name in names or ():

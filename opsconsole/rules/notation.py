@@ -9,8 +9,9 @@ from opsconsole.model import STALE, Labels
 MOST_VALUES = 1_000_000
 _METRIC = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*(?:\{(.*)\})?\s*", re.DOTALL)
 _PAIR = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*("(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\')\s*(,|$)')
-_NUMBER = r"(?:[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+\.|[iI]nf|[nN]a[nN])"
-_VALUES = re.compile(rf"([+-]?{_NUMBER})(?:([+-]{_NUMBER}))?(?:x([0-9]+))?")
+_DIGITS = r"(?:[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+\.)"
+_WORD = r"(?:[iI]nf|[nN]a[nN])"
+_VALUES = re.compile(rf"([+-]?{_DIGITS})(?:([+-]{_DIGITS})?x([0-9]+))?|([+-]?{_WORD})")
 _OMITTED = re.compile(r"_(?:x([0-9]+))?")
 _ESCAPE = re.compile(r"\\(.)")
 
@@ -48,7 +49,7 @@ def _expanded(word: str, most: int) -> Iterator[float | None]:
     if match is None:
         raise ValueError(f"{word!r} is not a value: write 1, 0+5x10, _, _x4 or stale")
     # added up one by one as promtool does, since what rounding makes of it may be a counter's reset
-    start, step = float(match[1]), float(match[2] or 0)
+    start, step = float(match[1] or match[4]), float(match[2] or 0)
     times = _count(match[3] or "0", most - 1) + 1
     return accumulate(repeat(step, times - 1), initial=start)
 

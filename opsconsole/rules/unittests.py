@@ -7,7 +7,8 @@ or before its `eval_time`.
 
 import asyncio
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,12 +28,18 @@ from opsconsole.telemetry import Telemetry
 
 _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
+_EXPONENT = re.compile(r"[+-]?[0-9]+[eE][+-]?[0-9]+")
 _Shown = list[tuple[Labels, Any]]
 """Alerts with their annotations, or samples with their values."""
 
 
 def _float(value: Any) -> Any:
-    return float(value) if isinstance(value, str) else value
+    """`1e0` is a text to our reader of YAML, and a number to promtool's; a text in quotes is none to either."""
+    if not isinstance(value, str):
+        return value
+    if not _EXPONENT.fullmatch(value):
+        raise ValueError("must be a number: write .inf and .nan as YAML does")
+    return float(value)
 
 
 class _InputSeries(Settings):
@@ -46,25 +53,25 @@ class _ExpectedAlert(Settings):
 
 
 class _AlertTest(Settings):
-    eval_time: Duration
-    alertname: str
+    eval_time: Duration = timedelta(0)
+    alertname: Text = ""
     exp_alerts: tuple[_ExpectedAlert, ...] | None = None
 
 
 class _ExpectedSample(Settings):
-    labels: str
-    value: Annotated[float, BeforeValidator(_float)]
+    labels: Text = ""
+    value: Annotated[float, BeforeValidator(_float)] = 0.0
 
 
 class _ExprTest(Settings):
-    expr: str
-    eval_time: Duration
+    expr: Text = ""
+    eval_time: Duration = timedelta(0)
     exp_samples: tuple[_ExpectedSample, ...] | None = None
 
 
 class _Test(Settings):
     name: str = ""
-    interval: Duration | None = Field(default=None, gt=timedelta(0))
+    interval: Duration | None = Field(default=None, ge=timedelta(0))
     input_series: tuple[_InputSeries, ...] = ()
     alert_rule_test: tuple[_AlertTest, ...] = ()
     promql_expr_test: tuple[_ExprTest, ...] = ()
@@ -74,7 +81,7 @@ class _Test(Settings):
 
 class _File(Settings):
     rule_files: tuple[str, ...] = ()
-    evaluation_interval: Duration = Field(default=_MINUTE, gt=timedelta(0))
+    evaluation_interval: Duration = Field(default=_MINUTE, ge=timedelta(0))
     fuzzy_compare: bool = False
     group_eval_order: tuple[str, ...] = ()
     tests: tuple[_Test, ...] = ()
@@ -167,7 +174,7 @@ class _Case:
 
     def __init__(self, document: documents.Document, index: int, test: _Test, groups: Sequence[RuleGroup], file: _File) -> None:
         self._document, self._place, self._test = document, ("tests", index), test
-        self._interval, self._fuzzy = file.evaluation_interval, file.fuzzy_compare
+        self._interval, self._fuzzy = file.evaluation_interval or _MINUTE, file.fuzzy_compare
         self._source, self._alerts = MemorySource(), _Alerts()
         self._engine = promql.Engine(self._source, SystemClock(), promql.Settings(subquery_step=self._interval))
         self._evaluators = [self._evaluator(group) for group in groups]
@@ -226,7 +233,7 @@ class _Case:
 
     def _check_alerts(self, index: int, test: _AlertTest) -> None:
         expected = [
-            (Labels({**alert.exp_labels, "alertname": test.alertname}), dict(alert.exp_annotations))
+            (_whole({**alert.exp_labels, "alertname": test.alertname}), dict(alert.exp_annotations))
             for alert in test.exp_alerts or ()
         ]
         found = [(finding.labels, dict(finding.annotations)) for finding in self._alerts.firing(test.alertname)]
@@ -239,7 +246,11 @@ class _Case:
         except (QueryError, RuleError) as error:
             self._fail(place, f"{test.expr}: {error}")
             return
-        expected = [(notation.series(sample.labels), _comparable(sample.value)) for sample in test.exp_samples or ()]
+        try:
+            expected = [(notation.series(sample.labels), _comparable(sample.value)) for sample in test.exp_samples or ()]
+        except ValueError as error:
+            self._fail(place, f"{test.expr}: {error}")
+            return
         found = [(point.labels, _comparable(point.value)) for point in points]
         self._compare(place, test.expr, test.eval_time, expected, _fuzzed(found, expected) if self._fuzzy else found)
 
@@ -253,6 +264,11 @@ class _Case:
     def _fail(self, place: documents.Place, message: str) -> None:
         name = f"{self._test.name}: " if self._test.name else ""
         self._problems.append(self._document.problem((*self._place, *place), name + message))
+
+
+def _whole(labels: Mapping[str, str]) -> Labels:
+    """Expected labels; one without a value is no alert's, and stays visible as such."""
+    return Labels({name: value or "<empty>" for name, value in labels.items()})
 
 
 def _sorted(items: _Shown) -> _Shown:

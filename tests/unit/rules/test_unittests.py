@@ -72,9 +72,10 @@ def test_what_does_not_hold_is_told_with_what_was_found(tmp_path: Path) -> None:
         ("1x4", "one", "'one' is not a value"),
         ("1x4", "1x99999999", "a series may have"),
         ('up{job="a"}\'', "up{job}'", "is not a series"),
-        ("interval: 1m", "interval: 0s", "greater than 0"),
         ("rules.yaml", "gone.yaml", "cannot be read"),
         ("eval_time: 14m", "eval_tim: 14m", "unknown key"),
+        ("1x4", "1+1", r"'1\+1' is not a value"),
+        ("1x4", "NaNx4", "'NaNx4' is not a value"),
     ],
 )
 def test_a_test_file_that_is_not_valid_is_told(tmp_path: Path, before: str, after: str, expected: str) -> None:
@@ -171,3 +172,24 @@ def test_matchers_select_in_a_test_as_they_do_in_the_console(tmp_path: Path) -> 
         "  - {expr: 'count(up{note!~\"one\",gone=\"\"})', eval_time: 0s, exp_samples: [{labels: '{}', value: 1}]}\n"
     )
     assert unittests.run_files([tmp_path / "tests.yaml"]) == []
+
+
+def test_as_in_promtool_what_is_not_said_is_zero_and_no_expectation_holds_for_what_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        "groups: [{name: g, interval: 0s, limit: -1, rules: [{alert: A, expr: up}, {alert: A, expr: up}]}]"
+    )
+    (tmp_path / "tests.yaml").write_text(
+        "rule_files: [rules.yaml]\n"
+        "evaluation_interval: 0s\n"
+        "tests:\n"
+        "- interval: 0s\n"
+        "  input_series: [{series: up, values: 1 2}]\n"
+        "  promql_expr_test:\n"
+        "  - {expr: 1 + 1, exp_samples: [{value: 2e0}]}\n"
+        "  - {expr: up, eval_time: 1m, exp_samples: [{labels: up, value: 2}]}\n"
+        "  - {expr: up, exp_samples: [{labels: 'up{', value: 1}]}\n"
+        "  alert_rule_test: [{alertname: A, exp_alerts: [{exp_labels: {none: ''}}]}]\n"
+    )
+    [empty, no_series] = unittests.run_files([tmp_path / "tests.yaml"])
+    assert "'up{' is not a series" in no_series
+    assert "tests.yaml:10: A at 0s: expected" in empty

@@ -134,7 +134,7 @@ class _Reader:
         if rule.record and not _METRIC.fullmatch(rule.record):
             self._problem((*place, "record"), f"{rule.record!r} is not a metric name")
         for key in ("for", "keep_firing_for", "annotations"):
-            if rule.record and getattr(rule, "pending_for" if key == "for" else key) is not None:
+            if rule.record and getattr(rule, "pending_for" if key == "for" else key):
                 self._problem((*place, key), f"a recording rule has no {key}")
         self._check_names(place, "labels", rule.labels)
         self._check_names(place, "annotations", rule.annotations)

@@ -27,6 +27,8 @@ def series(text: str) -> Labels:
         pair = _PAIR.match(inner, at)
         if pair is None:
             raise ValueError(f"{text!r} is not a series")
+        if pair[1] in labels:
+            raise ValueError(f"{text!r} has the label {pair[1]} twice")
         labels[pair[1]] = _ESCAPE.sub(lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), pair[2][1:-1])
         at = pair.end()
     return Labels(labels)

@@ -19,6 +19,7 @@ Keys = npt.NDArray[np.uint64]
 TIME_LIMIT = 2**42
 """No sample is as far from 1970, in milliseconds: year 2109."""
 ROW_LIMIT = 2**21
+"""There are no more series in memory at once."""
 _TIME_BITS, _TIME_MASK = np.uint64(43), np.uint64(2**43 - 1)
 
 

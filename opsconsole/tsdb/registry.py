@@ -11,6 +11,7 @@ from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.bundles import Bundles
 from opsconsole.tsdb.cardinality import Culprit, culprit
 from opsconsole.tsdb.head import Head
+from opsconsole.tsdb.late import ROW_LIMIT
 from opsconsole.tsdb.rows import NEVER
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Registry:
 
     def _create(self, name: str, labels: Labels, now_ms: int) -> int:
         deployment = labels.get("deployment", "")
-        if self._limit and self._count[deployment] >= self._limit:
+        if (self._limit and self._count[deployment] >= self._limit) or len(self._alive) >= ROW_LIMIT:
             self._refuse(deployment, name, now_ms)
             return REFUSED
         series_id, self.next_id = self.next_id, self.next_id + 1
@@ -68,7 +69,7 @@ class Registry:
         self._refused[deployment, metric] += 1
         self._telemetry.store_refused_series.labels(deployment, metric).inc()
         if first:
-            blamed = culprit(labels for labels in self._alive if labels.get("deployment", "") == deployment)
+            blamed = culprit([one for one in self._alive if one.get("deployment", "") == deployment] or self._alive)
             self._blamed[deployment] = blamed
             self._telemetry.store_largest_metric.labels(deployment, blamed.metric, blamed.label).set(blamed.series)
             fields = {"deployment": deployment, "limit": self._limit, "metric": name, "most": str(blamed)}

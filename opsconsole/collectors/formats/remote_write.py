@@ -12,6 +12,7 @@ field by field. That is exact: what is known is a whole number of label fields, 
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,8 @@ _DOUBLE = struct.Struct("<d")
 LONGEST_NAME = 65_536
 """Bytes that name one series, at most."""
 _LONGEST_TEXT = 4096
+_SHORT_LABEL = 256
+"""Bytes of a label that is kept in case it comes again with another series."""
 _LONGEST_SHOWN = 100
 
 
@@ -67,9 +70,9 @@ def read(body: bytes, known: Mapping[bytes, int]) -> Message:
 def labels(name: bytes) -> dict[str, str]:
     """What the bytes that name a series say. Raises ValueError, saying why, where they name none."""
     found: dict[str, str] = {}
-    for *_, start, end in _fields(name, 0, len(name)):
+    for content in _contents(name):
         try:
-            key, value = _label(name, start, end)
+            key, value = _label(content) if len(content) > _SHORT_LABEL else _again(content)
         except UnicodeDecodeError:
             raise ValueError("a label is not UTF-8") from None
         if not key:
@@ -253,14 +256,28 @@ def _sample(body: bytes, start: int, end: int) -> tuple[float, int]:
     return value, at_ms - (1 << 64) if at_ms >> 63 else at_ms
 
 
-def _label(body: bytes, start: int, end: int) -> tuple[str, str]:
+def _contents(name: bytes) -> Iterator[bytes]:
+    """What is in each of the label fields that name a series."""
+    pos, size = 0, len(name)
+    while pos < size:
+        if name[pos] == 0x0A and name[pos + 1] < 128:
+            pos, start = pos + 2 + name[pos + 1], pos + 2
+        else:
+            _, _, start, pos = next(_fields(name, pos, size))
+        yield name[start:pos]
+
+
+def _label(content: bytes) -> tuple[str, str]:
     name = value = b""
-    for number, wire, first, last in _fields(body, start, end):
+    for number, wire, first, last in _fields(content, 0, len(content)):
         if number == 1 and wire == 2:
-            name = body[first:last]
+            name = content[first:last]
         elif number == 2 and wire == 2:
-            value = body[first:last]
+            value = content[first:last]
     return name.decode(), value.decode()
+
+
+_again = lru_cache(16_384)(_label)
 
 
 def _described(body: bytes, start: int, end: int) -> Described:

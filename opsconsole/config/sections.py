@@ -33,7 +33,7 @@ class MetricsEngine(ClusterSettings):
 
     engine: Literal["embedded", "prometheus"] = "embedded"
     promql_compat: Literal[2, 3] = 3
-    promql_delayed_name_removal: bool = False
+    promql_delayed_name_removal: bool = True
     query: promql.Limits = promql.Limits()
 
     @model_validator(mode="after")
@@ -48,7 +48,7 @@ class MetricsEngine(ClusterSettings):
             raise ValueError(f"{min(own)} goes with engine: embedded; a cluster has its own PromQL")
         if self.engine == "prometheus" and "query" in self.model_fields_set:
             raise ValueError("query goes with engine: embedded; a cluster has limits of its own")
-        if self.promql_compat == 2 and self.promql_delayed_name_removal:
+        if self.promql_compat == 2 and self.promql_delayed_name_removal and "promql_delayed_name_removal" in own:
             raise ValueError("promql_delayed_name_removal goes with promql_compat: 3")
         return self
 

@@ -21,11 +21,12 @@ class Limits(Base):
 class Settings(Limits):
     """`compat` 2 gives Prometheus 2's windows, closed on the left; 3 is the default, left-open.
 
-    With `delayed_name_removal`, a feature flag of Prometheus 3, names that operations drop go when the answer is made.
+    With `delayed_name_removal`, a feature flag of Prometheus 3, names that operations drop go when the answer is made;
+    mode 2 drops them at once.
     """
 
     compat: Literal[2, 3] = 3
-    delayed_name_removal: bool = False
+    delayed_name_removal: bool = True
     lookback: Duration = timedelta(minutes=5)
     subquery_step: Duration = timedelta(seconds=15)
     max_steps: int = Field(default=11_000, ge=1)

@@ -235,3 +235,15 @@ async def test_series_with_times_of_their_own_answer_like_those_that_share_them(
             assert [row.timestamps.tolist() for row in single] == [row.timestamps.tolist() for row in expected]
             for mine, theirs in zip(single, expected, strict=True):
                 np.testing.assert_allclose(mine.values, theirs.values, rtol=1e-12)
+
+
+async def test_who_gives_a_query_up_leaves_nothing_behind() -> None:
+    asked = Engine(load(SCRIPT), FakeClock(), Settings(max_memory=2**23, max_concurrent=1))
+    heavy = asyncio.create_task(over("quantile_over_time(0.5, vector(1)[2h:1s])", 170, 1, asked))
+    while asked._memory.held == 0 and not heavy.done():
+        await asyncio.sleep(0)
+    heavy.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await heavy
+    assert asked._memory.held == 0
+    assert (await asked.instant("limit", EPOCH)).points

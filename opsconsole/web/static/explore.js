@@ -79,7 +79,7 @@
 
   let shown = [];
   let chosen = -1;
-  let typed = "";
+  let from = 0; // where the word begins that a suggestion takes the place of, however much of it is typed meanwhile
   let asking = null;
   let waiting = 0;
 
@@ -113,12 +113,14 @@
   }
 
   function open(found) {
+    const kept = chosen < 0 ? -1 : found.findIndex((one) => one.insert === shown[chosen].insert);
     shown = found;
     chosen = -1;
     list.replaceChildren(...found.map(option));
     list.hidden = found.length === 0;
     field.setAttribute("aria-expanded", String(found.length > 0));
     field.removeAttribute("aria-activedescendant");
+    if (kept >= 0) choose(kept);
   }
 
   function choose(index) {
@@ -136,7 +138,7 @@
     const last = one.insert.slice(-1);
     const text = "\"'`(".includes(last) && after.startsWith(last) ? one.insert.slice(0, -1) : one.insert;
     close();
-    field.setRangeText(text, end - typed.length, end, "end");
+    field.setRangeText(text, Math.min(from, end), end, "end");
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
@@ -151,8 +153,8 @@
       if (!response.ok) return close();
       const found = await response.json();
       if (asking !== mine) return;
-      typed = found.typed;
-      const bare = !typed && found.suggestions.some((one) => one.kind === "metric" || one.kind === "function");
+      from = before.length - found.typed.length;
+      const bare = !found.typed && found.suggestions.some((one) => one.kind === "metric" || one.kind === "function");
       open(bare && !always ? [] : found.suggestions);
     } catch {
       if (asking === mine) close();

@@ -182,12 +182,15 @@ class _Case:
         self._problems: list[str] = []
 
     async def run(self) -> Outcome:
-        self._load()
+        coming = self._series()
         asked = sorted(enumerate(self._test.alert_rule_test), key=lambda item: item[1].eval_time)
         times = [test.eval_time for test in self._test.alert_rule_test] + [test.eval_time for test in self._test.promql_expr_test]
         last = max(times, default=timedelta(0))
         step = timedelta(0)
         while step <= last:
+            while coming and coming[-1][0] <= step:
+                at, labels, value = coming.pop()
+                self._source.put(labels, millis(_ZERO + at), value)
             if not await self._evaluate(step):
                 return Outcome(self._held, tuple(self._problems))
             while asked and asked[0][1].eval_time < step + self._interval:
@@ -221,15 +224,19 @@ class _Case:
             external_labels=self._test.external_labels,
         )
 
-    def _load(self) -> None:
+    def _series(self) -> list[tuple[timedelta, Labels, float]]:
+        """The given samples, latest first. Each is there from its own time on only: as in promtool, no negative offset sees it
+        before, and what comes after the last evaluation never comes."""
+        found: list[tuple[timedelta, Labels, float]] = []
         for index, given in enumerate(self._test.input_series):
             try:
                 labels = notation.series(given.series)
                 for nth, value in enumerate(notation.values(given.values)):
                     if value is not None:
-                        self._source.put(labels, millis(_ZERO + nth * (self._test.interval or self._interval)), value)
+                        found.append((nth * (self._test.interval or self._interval), labels, value))
             except ValueError as error:
                 raise ConfigError([self._document.problem((*self._place, "input_series", index), str(error))]) from error
+        return sorted(found, key=lambda one: one[0])[::-1]
 
     def _check_alerts(self, index: int, test: _AlertTest) -> None:
         expected = [

@@ -48,7 +48,7 @@ SHIFTS = (
     *[""] * 8,
     " offset 3m",
     " offset -2m",
-    " @ 1767574800",
+    " @ 1767574801",
     " @ start()",
     " @ end() offset 1m",
     " offset 7m @ 1767573123.456",

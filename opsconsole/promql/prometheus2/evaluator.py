@@ -12,62 +12,24 @@ from opsconsole.promql.evaluator import Evaluator, Value
 from opsconsole.promql.labelsets import Indices
 from opsconsole.promql.nodes import (
     Aggregate,
-    Binary,
     Call,
     Expr,
-    Number,
     Paren,
     Range,
     Selector,
-    String,
     Subquery,
-    Unary,
     bare,
 )
 from opsconsole.promql.plan import WhatThereIs
 from opsconsole.promql.prometheus2.aggregation import aggregate
 from opsconsole.promql.prometheus2.histograms import histogram_quantile
 from opsconsole.promql.prometheus2.overtime import OVER_RANGE
+from opsconsole.promql.prometheus2.pinning import invariant
 from opsconsole.promql.vectors import Grid, Vector
 from opsconsole.promql.windows import Window
 
 _T = TypeVar("_T")
 _Pinned = TypeVar("_Pinned", Selector, Subquery)
-_BY_THE_CLOCK = frozenset(
-    {
-        "day_of_month",
-        "day_of_week",
-        "day_of_year",
-        "days_in_month",
-        "hour",
-        "minute",
-        "month",
-        "predict_linear",
-        "time",
-        "timestamp",
-        "year",
-    }
-)
-"""Functions whose result may change with the step though their arguments do not."""
-
-
-def invariant(expr: Expr) -> bool:
-    """Whether Prometheus 2.42 evaluates an expression once for all steps. An aggregation's parameter it does not look at."""
-    match expr:
-        case Number() | String():
-            return True
-        case Selector() | Subquery():
-            return expr.at is not None
-        case Range():
-            return expr.selector.at is not None
-        case Paren() | Unary() | Aggregate():
-            return invariant(expr.expr)
-        case Binary():
-            return invariant(expr.left) and invariant(expr.right)
-        case Call():
-            return expr.name not in _BY_THE_CLOCK and all(map(invariant, expr.args))
-
-
 MATH: dict[str, Callable[[Values], Values]] = {
     "deg": lambda values: values * 180 / np.pi,
     "rad": lambda values: values * np.pi / 180,

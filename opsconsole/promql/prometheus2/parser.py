@@ -31,6 +31,7 @@ from opsconsole.promql.nodes import (
 )
 from opsconsole.promql.prometheus2.checks import Checker, starts
 from opsconsole.promql.prometheus2.items import Items
+from opsconsole.promql.prometheus2.pinning import overlooked
 from opsconsole.promql.prometheus2.selecting import grouping, selector
 from opsconsole.promql.prometheus2.words import OPERATORS, Item, Kind, go_quoted, may_name_metric
 from opsconsole.promql.signatures import AGGREGATIONS, NEWER, SIGNATURES
@@ -203,7 +204,7 @@ class _Parser:
         if len(args) != wanted:
             told = f"wrong number of arguments for aggregate expression provided, expected {wanted}, got {len(args)}"
             self._items.fail(name.position, told)
-        param = args[0] if wanted == 2 else None
+        param = overlooked(args[0]) if wanted == 2 else None
         return Aggregate(name.word, args[-1], param, labels, without, position=name.position)
 
     def _modified(self, expr: Expr) -> Expr:

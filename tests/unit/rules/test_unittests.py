@@ -193,3 +193,22 @@ def test_as_in_promtool_what_is_not_said_is_zero_and_no_expectation_holds_for_wh
     [empty, no_series] = unittests.run_files([tmp_path / "tests.yaml"])
     assert "'up{' is not a series" in no_series
     assert "tests.yaml:10: A at 0s: expected" in empty
+
+
+EARLY = """
+rule_files: [rules.yaml]
+evaluation_interval: 1m
+tests:
+  - interval: 30s
+    input_series: [{series: 'a', values: '0+1x20'}]
+    promql_expr_test:
+      - {expr: 'a:ahead', eval_time: 3m, exp_samples: [{labels: 'a:ahead', value: 6}]}
+      - {expr: 'a offset -1m', eval_time: 3m, exp_samples: [{labels: 'a', value: 6}]}
+      - {expr: 'a', eval_time: 3m30s, exp_samples: [{labels: 'a', value: 6}]}
+"""
+AHEAD = "groups: [{name: g, rules: [{record: 'a:ahead', expr: a offset -1m}]}]"
+
+
+def test_no_rule_sees_a_sample_before_its_time(tmp_path: Path) -> None:
+    """Nor does a query see one that is younger than the last evaluation."""
+    assert run(tmp_path, EARLY, AHEAD) == unittests.Outcome(3, ())

@@ -39,6 +39,7 @@ COMPLAINTS = [
     ("a[5m5]", '1:3: parse error: bad duration syntax: "5m5"'),
     ("a[5mm]", '1:3: parse error: bad duration syntax: "5mm"'),
     ("a[0s]", "1:3: parse error: duration must be greater than 0"),
+    ("a[1e3m]", '1:3: parse error: not a valid duration string: "1e3m"'),
     ("a[1m1h]", '1:3: parse error: not a valid duration string: "1m1h"'),
     ("a[5m:b", "1:6: parse error: unexpected colon 'b'"),
     ("a[5m,", '1:5: parse error: unexpected "," in subquery or range, expected ":" or "]"'),

@@ -32,6 +32,8 @@ SELECTORS = (
     'errs_total{code=~"[0-9]+"}',
     "irr{x_y='ü\"\\\\\\n'}",
     'irr{x_y=~"z|"}',
+    'irr{x_y=~".*"}',
+    'irr{x_y!~"(?s).+"}',
     'reqs_total{nothing=""}',
     'reqs_total{job!=""}',
     '{__name__!="x",job="api"}',

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from opsconsole.model import Block, Millis, QueryError, Row, Values
-from opsconsole.promql import rates
+from opsconsole.promql import labelling, rates
 from opsconsole.promql.evaluator import Evaluator, Value
 from opsconsole.promql.labelsets import Indices
 from opsconsole.promql.nodes import (
@@ -25,6 +25,7 @@ from opsconsole.promql.prometheus2.aggregation import aggregate
 from opsconsole.promql.prometheus2.histograms import histogram_quantile
 from opsconsole.promql.prometheus2.overtime import OVER_RANGE
 from opsconsole.promql.prometheus2.pinning import invariant
+from opsconsole.promql.regexes import complaint, of_one_line
 from opsconsole.promql.vectors import Grid, Vector
 from opsconsole.promql.windows import Window
 
@@ -116,6 +117,12 @@ class Evaluator2(Evaluator):
 
     def _call_histogram_quantile(self, node: Call, grid: Grid) -> Value:
         return histogram_quantile(self.scalar(node.args[0], grid), self.vector(node.args[1], grid))
+
+    def _call_label_replace(self, node: Call, grid: Grid) -> Value:
+        target, replacement, source, regex = self._strings(node, grid)
+        plain = regex if complaint(regex) else of_one_line(regex)
+        vector = self.vector(node.args[0], grid)
+        return labelling.label_replace(self._budget, vector, target, replacement, source, plain, self._compat)
 
     def _math(self, name: str) -> Callable[[Values], Values]:
         return MATH.get(name) or super()._math(name)

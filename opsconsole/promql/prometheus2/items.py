@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from opsconsole.promql.literals import parse_duration_ms, unquote
+from opsconsole.promql.literals import unquote
 from opsconsole.promql.prometheus2.lexer import Lexer
-from opsconsole.promql.prometheus2.numbers import parse_number
+from opsconsole.promql.prometheus2.numbers import parse_duration_ms, parse_number
 from opsconsole.promql.prometheus2.words import Item, Kind, go_quoted, parse_error
 
 _WORDS = (Kind.OPERATOR, Kind.MARK, Kind.KEYWORD)

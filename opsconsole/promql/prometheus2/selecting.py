@@ -4,7 +4,7 @@ from opsconsole.model import Matcher, MatchOp
 from opsconsole.promql.nodes import Selector
 from opsconsole.promql.prometheus2.items import Items
 from opsconsole.promql.prometheus2.words import Item, Kind, may_name_label
-from opsconsole.promql.regexes import complaint
+from opsconsole.promql.regexes import complaint, of_one_line
 
 _NAME = "__name__"
 _OPERATORS = ("=", "!=", "=~", "!~")
@@ -39,9 +39,11 @@ def _matcher(items: Items) -> Matcher:
     if items.peek().kind is not Kind.STRING:
         items.unexpected(_CONTEXT, "string")
     value = items.string()
-    if op in (MatchOp.REGEX, MatchOp.NOT_REGEX) and (told := complaint(value)):
+    if op not in (MatchOp.REGEX, MatchOp.NOT_REGEX):
+        return Matcher(label.text, op, value)
+    if told := complaint(value):
         items.fail(label.position, told)
-    return Matcher(label.text, op, value)
+    return Matcher(label.text, op, of_one_line(value))
 
 
 def grouping(items: Items) -> tuple[str, ...]:

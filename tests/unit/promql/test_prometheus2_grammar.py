@@ -2,7 +2,9 @@
 
 import pytest
 
-from opsconsole.model import QueryError
+from opsconsole.model import Labels, QueryError
+from opsconsole.promql.matchers import fits
+from opsconsole.promql.nodes import Selector
 from opsconsole.promql.parser import parse
 from tests.support.complaints import COMPLAINTS
 
@@ -19,7 +21,7 @@ def test_a_mistake_is_told_as_prometheus_2_tells_it(text: str, complaint: str) -
     [
         "-2 ^ 2 * 3",
         "a and b or c unless d",
-        'sum by (job,) (rate(a{b=~"c.*"}[5m] offset 1m)) / on (job) group_left (x) d',
+        'sum by (job,) (rate(a{b=~"c|d"}[5m] offset 1m)) / on (job) group_left (x) d',
         "topk(2, a) without (b)",
         "(a)[10m:1m] @ end() offset -1m",
         "offset + by + start",
@@ -39,3 +41,10 @@ def test_the_first_mistake_on_the_way_is_told() -> None:
         parse("nothing(a)$", 2)
     with pytest.raises(QueryError, match="unexpected character"):
         parse("sum()$", 2)
+
+
+def test_the_dot_of_a_pattern_does_not_match_a_newline() -> None:
+    selector = parse('a{b=~".*"}', 2)
+    assert isinstance(selector, Selector)
+    assert fits(Labels({"__name__": "a", "b": "one line"}), selector.matchers)
+    assert not fits(Labels({"__name__": "a", "b": "two\nlines"}), selector.matchers)

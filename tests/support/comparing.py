@@ -1,12 +1,14 @@
 """Our answer to a query beside the one that Prometheus' API gives."""
 
 import math
-from collections.abc import Awaitable
+import re
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from opsconsole.model import Labels, QueryError, QueryResult
 
 Rows = list[tuple[Labels, list[tuple[int, float]]]]
+_LONG = re.compile(r"-?[0-9]+\.[0-9]{9,}")
 _CLOSE = 1e-12
 """Relative; sines and their like differ in the last digit, sums over what the original goes through at random in more."""
 
@@ -49,14 +51,19 @@ def _rows_differ(mine: Rows, other: Rows, *, ordered: bool) -> str:
 
 def _mine(result: QueryResult) -> Rows:
     if result.kind == "matrix":
-        return [(row.labels, list(zip(row.timestamps.tolist(), row.values.tolist(), strict=True))) for row in result.rows]
-    return [(point.labels, [(point.at_ms, point.value)]) for point in result.points]
+        return [(_named(row.labels), list(zip(row.timestamps.tolist(), row.values.tolist(), strict=True))) for row in result.rows]
+    return [(_named(point.labels), [(point.at_ms, point.value)]) for point in result.points]
 
 
 def _theirs(data: dict[str, Any]) -> Rows:
     if data["resultType"] == "scalar":
         return [(Labels(), [_point(data["result"])])]
-    return [(Labels(row["metric"]), [_point(point) for point in row.get("values", [row.get("value")])]) for row in data["result"]]
+    return [(_named(row["metric"]), [_point(point) for point in row.get("values", [row.get("value")])]) for row in data["result"]]
+
+
+def _named(labels: Mapping[str, str]) -> Labels:
+    """`count_values` makes labels of numbers, with their last digits."""
+    return Labels({name: f"{float(value):.12g}" if _LONG.fullmatch(value) else value for name, value in labels.items()})
 
 
 def _point(pair: list[Any]) -> tuple[int, float]:

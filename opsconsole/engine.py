@@ -91,8 +91,13 @@ async def _cluster(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: C
 
 
 def _store(loaded: Loaded, db: Database, clock: Clock, telemetry: Telemetry) -> Store:
-    retention = loaded.config.storage.retention
-    settings = StoreSettings(retention=retention.metrics, retention_size=retention.metrics_size)
+    retention, metrics = loaded.config.storage.retention, loaded.config.storage.metrics
+    settings = StoreSettings(
+        retention=retention.metrics,
+        retention_size=retention.metrics_size,
+        max_series_per_deployment=metrics.max_series_per_deployment,
+        max_pending_samples=metrics.max_pending_samples,
+    )
     return Store(db, clock, telemetry, settings)
 
 

@@ -35,19 +35,22 @@ class MetricsEngine(ClusterSettings):
     promql_compat: Literal[2, 3] = 3
     promql_delayed_name_removal: bool = True
     query: promql.Limits = promql.Limits()
+    max_series_per_deployment: int = Field(default=250_000, ge=0)
+    max_pending_samples: int = Field(default=2_000_000, ge=1000)
 
     @model_validator(mode="after")
     def _one_engine(self) -> "MetricsEngine":
         own = self.model_fields_set & {"promql_compat", "promql_delayed_name_removal"}
-        given = self.model_fields_set - {"engine", "query"} - own
+        bounds = self.model_fields_set & {"query", "max_series_per_deployment", "max_pending_samples"}
+        given = self.model_fields_set - {"engine"} - bounds - own
         if self.engine == "embedded" and given:
             raise ValueError(f"{min(given)} goes with engine: prometheus")
         if self.engine == "prometheus" and self.query_url is None:
             raise ValueError("engine: prometheus needs query_url, such as http://127.0.0.1:9090")
         if self.engine == "prometheus" and own:
             raise ValueError(f"{min(own)} goes with engine: embedded; a cluster has its own PromQL")
-        if self.engine == "prometheus" and "query" in self.model_fields_set:
-            raise ValueError("query goes with engine: embedded; a cluster has limits of its own")
+        if self.engine == "prometheus" and bounds:
+            raise ValueError(f"{min(bounds)} goes with engine: embedded; a cluster has limits of its own")
         if self.promql_compat == 2 and self.promql_delayed_name_removal and "promql_delayed_name_removal" in own:
             raise ValueError("promql_delayed_name_removal goes with promql_compat: 3")
         return self

@@ -44,11 +44,12 @@ async def expect_sound(db: Database, clock: Clock) -> None:
 
 
 def expect_whole(path: Path, enough: Callable[[], bool] | None = None) -> None:
-    """Read the SQLite file to its end, or until it is `enough`. Raises OpsConsoleError with what is wrong, and sqlite3.Error."""
+    """Read the SQLite file to its end, or until it is `enough`. Raises OpsConsoleError with what is wrong, and sqlite3.Error:
+    callers know what the file is to them."""
     with path.open("rb") as file:
         head = file.read(len(_HEAD))
     if head and head != _HEAD:
-        raise OpsConsoleError(f"{path} is no SQLite database: name another file, or move this one away")
+        raise sqlite3.DatabaseError("it is no SQLite database: name another file, or move this one away")
     with contextlib.closing(sqlite3.connect(path, timeout=10)) as connection:
         tables = {row[0] for row in _read(connection, path, "select name from sqlite_master where type = 'table'")} - _NOBODYS
         if tables and not tables & _OURS:

@@ -52,7 +52,7 @@ async def opened(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Clo
     store = _store(loaded, db, clock, telemetry)
     await store.open()
     stack.push_async_callback(store.close)
-    querier = promql.Engine(store, clock, _promql(loaded))
+    querier = promql.Engine(store, clock, promql_settings(loaded))
     return Metrics(store, querier, store, querier.apart())
 
 
@@ -69,7 +69,7 @@ async def reading(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Cl
         return ClusterQuerier(Transport(http, settings), settings)
     store = _store(loaded, db, clock, Telemetry())
     await store.open(read_only=True)
-    return promql.Engine(store, clock, _promql(loaded))
+    return promql.Engine(store, clock, promql_settings(loaded))
 
 
 async def _cluster(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Clock, telemetry: Telemetry) -> Metrics:
@@ -101,7 +101,8 @@ def _store(loaded: Loaded, db: Database, clock: Clock, telemetry: Telemetry) -> 
     return Store(db, clock, telemetry, settings)
 
 
-def _promql(loaded: Loaded) -> promql.Settings:
+def promql_settings(loaded: Loaded) -> promql.Settings:
+    """The query language as the configuration has it."""
     config = loaded.config
     metrics = config.storage.metrics
     return promql.Settings(

@@ -272,11 +272,14 @@ def _typed(read: Callable[[], T]) -> T:
 
 
 @app.command("test-rules")
-def test_rules(files: Annotated[list[Path], typer.Argument(help="Unit tests in promtool's format.")]) -> None:
-    """Run rule unit tests."""
+def test_rules(
+    files: Annotated[list[Path], typer.Argument(help="Unit tests in promtool's format.")], config: File = None
+) -> None:
+    """Run rule unit tests, in the PromQL of the configuration."""
+    from opsconsole.engine import promql_settings
     from opsconsole.rules.unittests import run_files
 
-    failures = run_files(files)
+    failures = run_files(files, promql_settings(load(_file(config))))
     for failure in failures:
         print(failure)
     if failures:

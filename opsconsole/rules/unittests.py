@@ -28,6 +28,7 @@ from opsconsole.telemetry import Telemetry
 
 _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
+_DEFAULTS = promql.Settings()
 _EXPONENT = re.compile(r"[+-]?[0-9]+[eE][+-]?[0-9]+")
 _Shown = list[tuple[Labels, Any]]
 """Alerts with their annotations, or samples with their values."""
@@ -95,15 +96,15 @@ class Outcome:
     problems: tuple[str, ...]
 
 
-async def run(path: Path) -> Outcome:
-    """Run one test file. Raises `ConfigError` where it, or a rule file that it names, is not valid."""
+async def run(path: Path, settings: promql.Settings = _DEFAULTS) -> Outcome:
+    """Run one test file in the PromQL of `settings`. Raises `ConfigError` where it, or a rule file that it names, is not valid."""
     document = documents.read(path)
     file = documents.validated(document, _File)
     groups = _ordered(loading.load(loading.files(file.rule_files, path.parent)), file.group_eval_order)
     held = 0
     problems: list[str] = []
     for index, test in enumerate(file.tests):
-        outcome = await _Case(document, index, test, groups, file).run()
+        outcome = await _Case(document, index, test, groups, file, settings).run()
         held += outcome.held
         problems += outcome.problems
     return Outcome(held, tuple(problems))
@@ -114,7 +115,7 @@ async def firing(document: documents.Document, groups: Sequence[RuleGroup]) -> l
     file = documents.validated(document, _File)
     found: list[Finding] = []
     for index, test in enumerate(file.tests):
-        case = _Case(document, index, test, groups, file)
+        case = _Case(document, index, test, groups, file, _DEFAULTS)
         await case.run()
         found += case.firing()
     return found
@@ -172,11 +173,19 @@ def _missed(held: _Held, at: datetime) -> _Held | None:
 class _Case:
     """One test of a file."""
 
-    def __init__(self, document: documents.Document, index: int, test: _Test, groups: Sequence[RuleGroup], file: _File) -> None:
+    def __init__(
+        self,
+        document: documents.Document,
+        index: int,
+        test: _Test,
+        groups: Sequence[RuleGroup],
+        file: _File,
+        settings: promql.Settings,
+    ) -> None:
         self._document, self._place, self._test = document, ("tests", index), test
         self._interval, self._fuzzy = file.evaluation_interval or _MINUTE, file.fuzzy_compare
         self._source, self._alerts = MemorySource(), _Alerts()
-        self._engine = promql.Engine(self._source, SystemClock(), promql.Settings(subquery_step=self._interval))
+        self._engine = promql.Engine(self._source, SystemClock(), settings.model_copy(update={"subquery_step": self._interval}))
         self._evaluators = [self._evaluator(group) for group in groups]
         self._held = 0
         self._problems: list[str] = []
@@ -297,12 +306,12 @@ def _comparable(value: float) -> float | str:
     return "NaN" if math.isnan(value) else value
 
 
-def run_files(paths: Sequence[Path]) -> list[str]:
+def run_files(paths: Sequence[Path], settings: promql.Settings = _DEFAULTS) -> list[str]:
     """Run test files one after the other; every expectation that does not hold, and every file that is not valid, is a line."""
     problems: list[str] = []
     for path in paths:
         try:
-            problems += asyncio.run(run(path)).problems
+            problems += asyncio.run(run(path, settings)).problems
         except ConfigError as error:
             problems += error.problems
     return problems

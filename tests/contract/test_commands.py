@@ -119,6 +119,21 @@ def test_rule_tests_pass_and_fail(tmp_path: Path, job: str, status: int) -> None
     assert any(word in done.out[0] for word in (("passed",) if status == 0 else ("rules.test.yaml",)))
 
 
+@pytest.mark.parametrize(("compat", "seen", "before"), [(None, 1, False), (2, 2, False), (2, 2, True)])
+def test_rule_tests_speak_the_promql_of_the_configuration(tmp_path: Path, compat: int | None, seen: int, before: bool) -> None:
+    (tmp_path / "rules.test.yaml").write_text(
+        "tests:\n"
+        "- interval: 1m\n"
+        "  input_series: [{series: up, values: 1x5}]\n"
+        "  promql_expr_test:\n"
+        f"  - {{expr: 'count_over_time(up[1m])', eval_time: 3m, exp_samples: [{{labels: '{{}}', value: {seen}}}]}}\n"
+    )
+    file = written(tmp_path, {} if compat is None else {"storage": {"metrics": {"promql_compat": compat}}})
+    config, command = ("--config", file), ("test-rules", "rules.test.yaml")
+    done = opsconsole(*(config + command if before else command + config), cwd=tmp_path)
+    assert (done.status, done.out, done.err) == (0, ["1 file: all passed"], [])
+
+
 def test_a_rule_test_that_is_no_rule_test_is_told_at_its_line(tmp_path: Path) -> None:
     (tmp_path / "rules.test.yaml").write_text("tests: []\ngruops: []\n")
     done = opsconsole("test-rules", "rules.test.yaml", cwd=tmp_path)

@@ -1,11 +1,12 @@
 """YAML documents whose every value knows its line, so that a problem can be told as `file:line: message`.
 
 YAML as Go's libraries read it, since that is what Prometheus' and Alertmanager's files are written for: no sexagesimal
-numbers (`7:00` is text), no dates, and a key given twice is an error.
+numbers (`7:00` is text), no dates, and a key given twice is an error. Where text is wanted, a bare `yes`, `1.50` or `0x10`
+is the text that was written (`Written`).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,9 +38,28 @@ _SHOULD = re.compile(r"^(?:Input|String|Value|Tuple|List|Dictionary) should ")
 _MOST_PLACES = 200_000
 
 
-class _Loader(yaml.SafeLoader):
-    pass
+class Written(dict[Any, Any]):
+    """A mapping's values; `written` has its keys, and its bare numbers and booleans, as the texts that stand in the file."""
 
+    written: dict[Any, Any]
+
+
+class _Loader(yaml.SafeLoader):
+    def written(self, node: yaml.MappingNode) -> Iterator[Written]:
+        found = Written()
+        found.written = {}
+        yield found
+        found.update(self.construct_mapping(node))
+        for key, item in node.value:
+            name, value = self.construct_object(key), found[self.construct_object(key)]
+            found.written[_bare(key, name)] = _bare(item, value)
+
+
+def _bare(node: yaml.Node, value: Any) -> Any:
+    return node.value if isinstance(value, bool | int | float) and isinstance(node, yaml.ScalarNode) else value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _Loader.written)
 
 _Loader.yaml_implicit_resolvers = {
     first: [
@@ -63,11 +83,15 @@ _Loader.add_implicit_resolver(
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed YAML file: its plain value, and the line (from 1) at which each place of it begins."""
+    """A parsed YAML file: its plain value, and the line (from 1) at which each place of it begins.
+
+    `followed`: the file has more documents, which were not read.
+    """
 
     name: str
     value: Any
     lines: dict[Place, int] = field(repr=False)
+    followed: bool = False
 
     def line(self, place: Place) -> int:
         """The line of `place`, or of the nearest place around it that the file has."""
@@ -79,11 +103,14 @@ class Document:
         return f"{self.name}:{self.line(place)}: {message}"
 
 
-def parse(text: str, name: str) -> Document:
-    """Parse one YAML document; an empty one is None. Raises `ConfigError` with the line of the mistake."""
+def parse(text: str, name: str, *, first: bool = False) -> Document:
+    """Parse one YAML document; an empty one is None. Raises `ConfigError` with the line of the mistake.
+
+    More documents are a mistake too, unless the `first` is wanted, whatever follows it.
+    """
     try:
         loader = _Loader(text)
-        node = loader.get_single_node()
+        node = _first_node(loader) if first else loader.get_single_node()
         lines: dict[Place, int] = {(): 1}
         if node is None:
             return Document(name, None, lines)
@@ -91,15 +118,19 @@ def parse(text: str, name: str) -> Document:
         _mark(node, (), lines, duplicates, name)
         if duplicates:
             raise ConfigError(duplicates)
-        return Document(name, loader.construct_document(node), lines)
+        return Document(name, loader.construct_document(node), lines, first and not loader.check_event(yaml.StreamEndEvent))
     except (yaml.MarkedYAMLError, yaml.reader.ReaderError, RecursionError, ValueError) as error:
         raise ConfigError([_said(error, name)]) from error
 
 
-def read(path: Path) -> Document:
-    """Read and parse a file. Raises `ConfigError`."""
+def _first_node(loader: _Loader) -> yaml.Node | None:
+    return loader.get_node() if loader.check_node() else None
+
+
+def read(path: Path, *, first: bool = False) -> Document:
+    """Read and parse a file, or its `first` document. Raises `ConfigError`."""
     try:
-        return parse(path.read_text(encoding="utf-8"), str(path))
+        return parse(path.read_text(encoding="utf-8"), str(path), first=first)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}:1: cannot be read: {error.strerror if isinstance(error, OSError) else error}"]) from error
 

@@ -88,8 +88,12 @@ def _text(value: Any) -> Any:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=str | Literal[0])]
 Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str | int)]
-Text = Annotated[str, BeforeValidator(_text)]
-"""A text that may be written as YAML's bare numbers, booleans or nothing, as Go's programs read their files."""
+_AS_TEXT = BeforeValidator(_text)
+Text = Annotated[str, _AS_TEXT]
+"""A text that may be written as YAML's bare numbers, booleans or nothing, as Go's programs read them: `1.50` stays that."""
+AsWritten = BeforeValidator(lambda value: getattr(value, "written", value))
+"""Of a mapping whose keys and values are such texts; `documents.Written` knows how they were written."""
+Texts = Annotated[dict[str, Text], AsWritten]
 Secret = SecretStr
 """A text that is never shown; a key `x` of this kind may be given as `x_file`, the name of a file that holds it."""
 
@@ -104,7 +108,7 @@ class Settings(BaseModel):
     def _read_secret_files(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        data = dict(data)
+        data = {**data, **_texts(cls, data)}
         for name, field in cls.model_fields.items():
             if SecretStr not in (field.annotation, *get_args(field.annotation)):
                 continue
@@ -115,6 +119,13 @@ class Settings(BaseModel):
             if isinstance(data.get(name), str):
                 remember(data[name])
         return data
+
+
+def _texts(kind: type[BaseModel], data: dict[Any, Any]) -> dict[str, Any]:
+    """The texts of a mapping as the file has them, where what read it says how that is."""
+    written = getattr(data, "written", {})
+    texts = [field.alias or name for name, field in kind.model_fields.items() if _AS_TEXT in field.metadata]
+    return {key: written[key] for key in texts if key in written}
 
 
 def _content(path: Any, name: str) -> str:

@@ -272,7 +272,7 @@ def _typed(read: Callable[[], T]) -> T:
 
 
 @app.command("test-rules")
-def test_rules(
+def run_rule_tests(
     files: Annotated[list[Path], typer.Argument(help="Unit tests in promtool's format.")], config: File = None
 ) -> None:
     """Run rule unit tests, in the PromQL of the configuration."""

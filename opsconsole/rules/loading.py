@@ -1,6 +1,7 @@
 """Reading rule files in Prometheus' format, with every problem at its line."""
 
 import glob
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,9 +14,11 @@ from opsconsole import content, documents, promql
 from opsconsole.model import ConfigError, QueryError
 from opsconsole.rules.groups import AlertingRule, RecordingRule, Rule, RuleGroup
 from opsconsole.rules.templates import Template, TemplateError, compile_template
-from opsconsole.settings import Duration, Settings, Text
+from opsconsole.settings import Duration, Settings, Text, Texts
 
 __all__ = ["DEFAULT_INTERVAL", "RuleGroup", "files", "load", "parse"]
+
+log = logging.getLogger(__name__)
 
 DEFAULT_INTERVAL = timedelta(seconds=15)
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -28,8 +31,8 @@ class _Rule(Settings):
     expr: Text = ""
     pending_for: Duration | None = Field(default=None, alias="for")
     keep_firing_for: Duration | None = None
-    labels: dict[str, Text] | None = None
-    annotations: dict[str, Text] | None = None
+    labels: Texts | None = None
+    annotations: Texts | None = None
 
 
 class _Group(Settings):
@@ -37,7 +40,7 @@ class _Group(Settings):
     interval: Duration | None = None
     limit: int = 0
     query_offset: Duration = timedelta(0)
-    labels: dict[str, Text] | None = None
+    labels: Texts | None = None
     rules: tuple[_Rule, ...] | None = None
 
 
@@ -71,7 +74,10 @@ def load(paths: Sequence[Path], interval: timedelta = DEFAULT_INTERVAL) -> list[
     stems = Counter(path.stem for path in paths)
     for path in paths:
         try:
-            groups += parse(documents.read(path), path.stem if stems[path.stem] == 1 else str(path), interval)
+            document = documents.read(path, first=True)
+            if document.followed:
+                log.warning("of a rule file with several YAML documents the first is read", extra={"file": str(path)})
+            groups += parse(document, path.stem if stems[path.stem] == 1 else str(path), interval)
         except ConfigError as error:
             problems += error.problems
     if problems:

@@ -2,12 +2,15 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
+from struct import pack
 
 import numpy as np
 
 from opsconsole.clock import millis
-from opsconsole.model import Admit, Block, Labels, Matcher, Sample, Series, admit_all, blocks_of
+from opsconsole.model import STALE, Admit, Block, Labels, Matcher, Sample, Series, admit_all, blocks_of
 from opsconsole.promql.matchers import fits
+
+_END = pack("d", STALE)
 
 
 class MemorySource:
@@ -19,6 +22,15 @@ class MemorySource:
     def append(self, samples: Iterable[Sample]) -> None:
         for sample in samples:
             self.put(sample.labels.merged({"__name__": sample.name}), millis(sample.at), sample.value)
+
+    def add(self, sample: Sample) -> bool:
+        """Keep a sample; False where its series has another value at its time, which stays. A series' end gives way silently."""
+        labels, at_ms = sample.labels.merged({"__name__": sample.name}), millis(sample.at)
+        _, held = self._series.get(labels, ([], {}))
+        if at_ms in held:
+            return pack("d", sample.value) in (pack("d", held[at_ms]), _END)
+        self.put(labels, at_ms, sample.value)
+        return True
 
     def put(self, labels: Labels, at_ms: int, value: float) -> None:
         times, held = self._series.setdefault(labels, ([], {}))

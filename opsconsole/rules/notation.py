@@ -4,16 +4,18 @@ import re
 from collections.abc import Iterator
 from itertools import accumulate, repeat
 
-from opsconsole.model import STALE, Labels
+from opsconsole import promql
+from opsconsole.model import STALE, Labels, QueryError
+from opsconsole.promql.literals import unquote
 
 MOST_VALUES = 1_000_000
 _METRIC = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*(?:\{(.*)\})?\s*", re.DOTALL)
-_PAIR = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*("(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\')\s*(,|$)')
+_NAME = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)(\s+\{)?")
+_PAIR = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*("(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|`[^`]*`)\s*(,|$)')
 _DIGITS = r"(?:[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+\.)"
 _WORD = r"(?:[iI]nf|[nN]a[nN])"
 _VALUES = re.compile(rf"([+-]?{_DIGITS})(?:([+-]{_DIGITS})?x([0-9]+))?|([+-]?{_WORD})")
 _OMITTED = re.compile(r"_(?:x([0-9]+))?")
-_ESCAPE = re.compile(r"\\(.)")
 
 
 def series(text: str) -> Labels:
@@ -29,9 +31,24 @@ def series(text: str) -> Labels:
             raise ValueError(f"{text!r} is not a series")
         if pair[1] in labels:
             raise ValueError(f"{text!r} has the label {pair[1]} twice")
-        labels[pair[1]] = _ESCAPE.sub(lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), pair[2][1:-1])
+        labels[pair[1]] = unquote(pair[2])
         at = pair.end()
     return Labels(labels)
+
+
+def input_series(text: str) -> Labels:
+    """The labels of a series that is given values; promtool is stricter there. Raises ValueError."""
+    labels, name = series(text), _NAME.match(text)
+    if not labels:
+        raise ValueError(f"{text!r} is not a series: it has no labels")
+    if name:
+        try:
+            promql.parse_selector(name[1])
+        except QueryError as error:
+            raise ValueError(f"{text!r} is not a series: PromQL has another use for {name[1]}") from error
+        if name[2]:
+            raise ValueError(f"{text!r} is not a series: there is a blank before {{")
+    return labels
 
 
 def values(text: str) -> list[float | None]:

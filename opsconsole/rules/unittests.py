@@ -8,7 +8,7 @@ or before its `eval_time`.
 import asyncio
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,12 +18,12 @@ from pydantic import BeforeValidator, Field
 
 from opsconsole import documents, promql
 from opsconsole.clock import SystemClock, millis
-from opsconsole.model import Alert, AlertState, ConfigError, Finding, Labels, QueryError, Verdict
+from opsconsole.model import Alert, AlertState, ConfigError, Finding, Labels, QueryError, Sample, Verdict
 from opsconsole.rules import loading, notation
 from opsconsole.rules.evaluation import GroupEvaluator, RuleError, vector
 from opsconsole.rules.groups import RuleGroup
 from opsconsole.rules.memory import MemorySource
-from opsconsole.settings import Duration, Settings, Text, format_duration
+from opsconsole.settings import Duration, Settings, Text, Texts, format_duration
 from opsconsole.telemetry import Telemetry
 
 _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,13 +44,13 @@ def _float(value: Any) -> Any:
 
 
 class _InputSeries(Settings):
-    series: str
-    values: Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)]
+    series: Text = ""
+    values: Text = ""
 
 
 class _ExpectedAlert(Settings):
-    exp_labels: dict[str, Text] = Field(default_factory=dict)
-    exp_annotations: dict[str, Text] = Field(default_factory=dict)
+    exp_labels: Texts = Field(default_factory=dict)
+    exp_annotations: Texts = Field(default_factory=dict)
 
 
 class _AlertTest(Settings):
@@ -76,7 +76,7 @@ class _Test(Settings):
     input_series: tuple[_InputSeries, ...] = ()
     alert_rule_test: tuple[_AlertTest, ...] = ()
     promql_expr_test: tuple[_ExprTest, ...] = ()
-    external_labels: dict[str, Text] = Field(default_factory=dict)
+    external_labels: Texts = Field(default_factory=dict)
     external_url: str = ""
 
 
@@ -97,8 +97,8 @@ class Outcome:
 
 
 async def run(path: Path, settings: promql.Settings = _DEFAULTS) -> Outcome:
-    """Run one test file in the PromQL of `settings`. Raises `ConfigError` where it, or a rule file that it names, is not valid."""
-    document = documents.read(path)
+    """Run one test file in the PromQL of `settings`. Raises `ConfigError` where it, or a rule file it names, is not valid."""
+    document = documents.read(path, first=True)
     file = documents.validated(document, _File)
     groups = _ordered(loading.load(loading.files(file.rule_files, path.parent)), file.group_eval_order)
     held = 0
@@ -184,6 +184,8 @@ class _Case:
     ) -> None:
         self._document, self._place, self._test = document, ("tests", index), test
         self._interval, self._fuzzy = file.evaluation_interval or _MINUTE, file.fuzzy_compare
+        # promtool 2 puts every value of a test without an interval at time zero
+        self._spacing = test.interval or (timedelta(0) if settings.compat == 2 else self._interval)
         self._source, self._alerts = MemorySource(), _Alerts()
         self._engine = promql.Engine(self._source, SystemClock(), settings.model_copy(update={"subquery_step": self._interval}))
         self._evaluators = [self._evaluator(group) for group in groups]
@@ -224,7 +226,7 @@ class _Case:
         return GroupEvaluator(
             group,
             self._engine,
-            self._source.append,
+            self._record,
             self._alerts.take,
             self._alerts.open_in,
             clock=SystemClock(),
@@ -233,18 +235,25 @@ class _Case:
             external_labels=self._test.external_labels,
         )
 
+    def _record(self, samples: Iterable[Sample]) -> None:
+        """As a Prometheus: what two rules say differently of a series at one time is a failure of the latter, no end of it is."""
+        refused = [sample for sample in samples if not self._source.add(sample)]
+        if refused:
+            raise RuleError(f"duplicate sample for timestamp: {refused[0].name}{refused[0].labels}")
+
     def _series(self) -> list[tuple[timedelta, Labels, float]]:
         """The given samples, latest first. Each is there from its own time on only: as in promtool, no negative offset sees it
-        before, and what comes after the last evaluation never comes."""
-        found: list[tuple[timedelta, Labels, float]] = []
-        for index, given in enumerate(self._test.input_series):
+        before, and what comes after the last evaluation never comes. A series that is given again is what it was given last."""
+        given: dict[Labels, list[float | None]] = {}
+        for index, item in enumerate(self._test.input_series):
             try:
-                labels = notation.series(given.series)
-                for nth, value in enumerate(notation.values(given.values)):
-                    if value is not None:
-                        found.append((nth * (self._test.interval or self._interval), labels, value))
+                given[notation.input_series(item.series)] = notation.values(item.values)
             except ValueError as error:
                 raise ConfigError([self._document.problem((*self._place, "input_series", index), str(error))]) from error
+        found: list[tuple[timedelta, Labels, float]] = []
+        for labels, values in given.items():
+            spaced = [(nth * self._spacing, labels, value) for nth, value in enumerate(values) if value is not None]
+            found += spaced if self._spacing else spaced[:1]
         return sorted(found, key=lambda one: one[0])[::-1]
 
     def _check_alerts(self, index: int, test: _AlertTest) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from opsconsole import documents
+from opsconsole import documents, promql
 from opsconsole.rules import loading, unittests
 from opsconsole.rules.templates import TemplateError, compile_template
 from tests.support import promtool
@@ -76,3 +76,49 @@ async def _rendered(folder: Path, count: int) -> list[list[str]]:
     return [
         [finding.annotations.get("t", "") for finding in found if finding.labels["alertname"] == f"T{n}"] for n in range(count)
     ]
+
+
+CASE = """
+rule_files: [rules.yaml]
+tests:
+- interval: 1m
+  input_series: [{series: 'up{job="a"}', values: 1 2 3}]
+  alert_rule_test:
+  - {eval_time: 2m, alertname: A, exp_alerts: [{exp_labels: {job: a, on: off, b: 1.50, c: 0x10}, exp_annotations: {t: yes}}]}
+"""
+CASES = (
+    ("", ""),
+    ("interval: 1m\n", "interval: 1m\n  external_labels: {x: yes}\n"),
+    ("interval: 1m", "interval: 0s"),
+    ("interval: 1m\n  input", "input"),
+    ("1 2 3", "0x2 3"),
+    ("2m, alertname: A", "2m, alertname: B"),
+    ("0x10", "16"),
+    ("on: off", "on: no"),
+    ('up{job="a"}', 'up {job="a"}'),
+    ('up{job="a"}', "up{job=`a`}"),
+    ('up{job="a"}', 'up{job="\\x61"}'),
+    ('up{job="a"}', ""),
+    ('up{job="a"}', "on"),
+    ("3}]", "3}, {series: inf, values: 1}]"),
+    ("3}]", "3}, {series: sum, values: 1}]"),
+    ("3}]", "3}, {series: atan2, values: 1}]"),
+    ("3}]", "3}, {series: '{}', values: 1}]"),
+    ("3}]", "3}, {series: 'up{job=\"a\"}', values: 0x9}]"),
+    ("t: yes}}]}\n", "t: yes}}]}\n---\ntests: {{{\n"),
+    ("[rules.yaml]", "[rules.yaml, same.yaml]"),
+    ("[rules.yaml]", "[rules.yaml, other.yaml]"),
+)
+
+
+@pytest.mark.parametrize(("before", "after"), CASES)
+def test_a_unit_test_that_holds_for_one_holds_for_the_other(tmp_path: Path, before: str, after: str) -> None:
+    rules = "groups: [{name: g, rules: [{alert: A, expr: up > 0, labels: {on: off, b: 1.50, c: 0x10}, annotations: {t: yes}}]}]"
+    (tmp_path / "rules.yaml").write_text(f"{rules}\n---\ngroups: 5\n")
+    (tmp_path / "same.yaml").write_text(rules.replace("name: g", "name: h").replace("alert: A", "alert: C"))
+    (tmp_path / "other.yaml").write_text(rules.replace("name: g", "name: h").replace("> 0", "> 1"))
+    (tmp_path / "test.yaml").write_text(CASE.replace(before, after) if before else CASE)
+    status, said = promtool.run("test", "rules", str(tmp_path / "test.yaml"))
+    ours = unittests.run_files([tmp_path / "test.yaml"], promql.Settings(compat=2, delayed_name_removal=False))
+    assert (status == 0) == (not ours), (said, ours)
+    assert before or status == 0

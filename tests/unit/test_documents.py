@@ -77,3 +77,22 @@ def test_aliases_that_multiply_are_told_and_not_written_out() -> None:
         f"{name}: &{name} [{ten.replace('{}', before)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
     )
     assert "with its aliases written out" in problems(f"a: &a [x]\n{layers}")[0]
+
+
+def test_bare_numbers_and_booleans_are_kept_as_they_were_written() -> None:
+    value = parse("on: yes\na: &a {x: 0x10, y: 1.50}\nb: {<<: *a, y: 1e3}\nc: ~\nd: '0x1'\n5: [1_0]\n", "c.yaml").value
+    assert value == {True: True, "a": {"x": 16, "y": 1.5}, "b": {"x": 16, "y": 1000.0}, "c": None, "d": "0x1", 5: [10]}
+    assert value.written == {"on": "yes", "a": value["a"], "b": value["b"], "c": None, "d": "0x1", "5": [10]}
+    assert value["b"].written == {"x": "0x10", "y": "1e3"}
+
+
+@pytest.mark.parametrize("more", ["b: 2\n", "{{{\n", "a: *nothing\n"])
+def test_of_several_documents_the_first_can_be_read_alone(more: str) -> None:
+    first = parse(f"---\na: 1\n---\n{more}", "c.yaml", first=True)
+    assert (first.value, first.followed) == ({"a": 1}, True)
+    assert problems(f"---\na: 1\n---\n{more}")[0].startswith("c.yaml:3: not YAML")
+
+
+@pytest.mark.parametrize("text", ["", "a: 1\n", "---\na: 1\n...\n"])
+def test_a_document_alone_is_followed_by_none(text: str) -> None:
+    assert not parse(text, "c.yaml", first=True).followed

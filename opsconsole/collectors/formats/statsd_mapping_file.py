@@ -20,7 +20,7 @@ from opsconsole.collectors.formats.statsd_mapping import (
     regular,
 )
 from opsconsole.model import ConfigError
-from opsconsole.settings import Duration, Settings, Text
+from opsconsole.settings import AsWritten, Duration, Settings, Text
 
 _PART = re.compile(r"\*|[A-Za-z0-9_][A-Za-z0-9_-]*")
 _METRIC = re.compile(r"(?:[a-zA-Z_:]|\$\{?[0-9]+\}?)(?:[a-zA-Z0-9_:]|\$\{?[0-9]+\}?)*")
@@ -90,7 +90,7 @@ class _Defaults(_Common):
 class _Mapping(_Common):
     match: Text
     name: Annotated[Text, AfterValidator(_metric)] | None = None
-    labels: dict[Annotated[Text, AfterValidator(_label)], Text] | None = None
+    labels: Annotated[dict[Annotated[Text, AfterValidator(_label)], Text], AsWritten] | None = None
     action: Literal["map", "drop"] = "map"
     match_metric_type: Literal["counter", "gauge", "observer", "timer"] | None = None
     scale: float = 1.0

@@ -139,3 +139,18 @@ def test_a_text_left_empty_is_an_empty_text_as_in_prometheus() -> None:
     assert isinstance(group.rules[0], AlertingRule)
     assert group.rules[0].annotations.keys() == {"summary"}
     assert problems(rule("{alert: a, expr: }")) == ["rules.yaml:4: expr is missing"]
+
+
+def test_labels_and_annotations_are_the_texts_that_were_written() -> None:
+    text = rule("{record: r, expr: 1e0, labels: {a: yes, b: 1.50, c: 0x10, on: off, d: ~, e: 017, f: 'no'}}")
+    ((recording,),) = (group.rules for group in loading.parse(documents.parse(text, "rules.yaml"), "rules"))
+    assert isinstance(recording, RecordingRule)
+    assert recording.expr == "1e0"
+    assert recording.labels == {"a": "yes", "b": "1.50", "c": "0x10", "on": "off", "d": "", "e": "017", "f": "no"}
+
+
+def test_only_the_first_document_of_a_file_is_read_and_that_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "two.yaml").write_text(f"{rule('{record: r, expr: up}')}---\ngroups: 5\n")
+    (group,) = loading.load([tmp_path / "two.yaml"])
+    assert [rule.name for rule in group.rules] == ["r"]
+    assert [record.__dict__["file"] for record in caplog.records] == [str(tmp_path / "two.yaml")]

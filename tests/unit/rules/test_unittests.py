@@ -2,9 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from opsconsole import promql
 from opsconsole.model import ConfigError
 from opsconsole.rules import notation, unittests
 
@@ -76,6 +78,11 @@ def test_what_does_not_hold_is_told_with_what_was_found(tmp_path: Path) -> None:
         ("eval_time: 14m", "eval_tim: 14m", "unknown key"),
         ("1x4", "1+1", r"'1\+1' is not a value"),
         ("1x4", "NaNx4", "'NaNx4' is not a value"),
+        ('up{job="a"}', "", "has no labels"),
+        ('up{job="a"}', "{}", "has no labels"),
+        ("up{", "on{", "another use for on"),
+        ("up{", "nan{", "another use for nan"),
+        ("up{", "up {", "a blank before {"),
     ],
 )
 def test_a_test_file_that_is_not_valid_is_told(tmp_path: Path, before: str, after: str, expected: str) -> None:
@@ -212,3 +219,40 @@ AHEAD = "groups: [{name: g, rules: [{record: 'a:ahead', expr: a offset -1m}]}]"
 def test_no_rule_sees_a_sample_before_its_time(tmp_path: Path) -> None:
     """Nor does a query see one that is younger than the last evaluation."""
     assert run(tmp_path, EARLY, AHEAD) == unittests.Outcome(3, ())
+
+
+TWICE = """
+rule_files: [rules.yaml]
+tests:
+- interval: 1m
+  input_series: [{series: up, values: 1 2 3}]
+  alert_rule_test: [{eval_time: 2m, alertname: A, exp_alerts: [{}, {}]}]
+"""
+
+
+@pytest.mark.parametrize(("least", "outcome"), [(0, ""), (1, "duplicate sample for timestamp: ALERTS_FOR_STATE")])
+def test_rules_that_differ_on_one_series_fail_and_rules_that_agree_do_not(tmp_path: Path, least: int, outcome: str) -> None:
+    rules = f"groups: [{{name: g, rules: [{{alert: A, expr: up > 0}}, {{alert: A, expr: up > {least}}}]}}]"
+    problems = run(tmp_path, TWICE, rules).problems
+    assert (outcome in problems[0]) if outcome else problems == ()
+
+
+def test_a_series_that_ends_in_one_rule_while_another_goes_on_with_it_is_a_failure_of_the_other(tmp_path: Path) -> None:
+    tests = TWICE.replace("1 2 3", "1 2 3 4").replace(
+        "eval_time: 2m, alertname: A, exp_alerts: [{}, {}]", "eval_time: 3m, alertname: N"
+    )
+    rules = "groups: [{name: g, rules: [{record: r, expr: up < 3}, {record: r, expr: up == 4}]}]"
+    assert run(tmp_path, tests, rules).problems == ()
+    (problem,) = run(tmp_path, tests, rules.replace("== 4", "> 2")).problems
+    assert "r at 2m could not be evaluated: duplicate sample for timestamp: r" in problem
+
+
+@pytest.mark.parametrize(("compat", "seen"), [(3, 3), (2, 1)])
+def test_without_an_interval_promtool_2_has_everything_at_the_first_moment(
+    tmp_path: Path, compat: Literal[2, 3], seen: int
+) -> None:
+    (tmp_path / "tests.yaml").write_text(
+        "tests: [{input_series: [{series: up, values: 9 9}, {series: up, values: 1 2 3}],"
+        f" promql_expr_test: [{{expr: up, eval_time: 2m, exp_samples: [{{labels: up, value: {seen}}}]}}]}}]"
+    )
+    assert unittests.run_files([tmp_path / "tests.yaml"], promql.Settings(compat=compat)) == []

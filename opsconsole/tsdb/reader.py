@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,8 @@ _SAMPLE_BYTES = 16
 """What a sample counts for that is held for a query: encoded ones count by their bytes."""
 _INLINE = 8
 """Blocks that are decoded without a thread of their own."""
+_KEPT = 64
+"""Blocks from the database up to which a query leaves them decoded for the next one: a longer scan would only drive others out."""
 _MOST_LISTED = 500_000
 """Series in the lists of label sets that are kept for the next query."""
 
@@ -182,9 +185,10 @@ def _assembled(told: _Told, ids: Ints, memory: sealed.Decoded, damage: Damage, a
     for chunk in told.chunks:
         series_id = told.twins.get(chunk.series_id, chunk.series_id)
         together.add_run(series_id, _clipped(_of_chunk(chunk, damage), start, end))
+    stored = memory.get if len(told.stored) <= _KEPT else partial(sealed.decoded, damage=damage)
     for row in told.stored:
         admit(0)
-        for piece in sealed.decoded(sealed.Block(*row[1:]), damage):
+        for piece in stored(sealed.Block(*row[1:])):
             add(piece.within(start, min(end, horizon - 1)))
     for block in told.held.blocks:
         admit(0)

@@ -25,27 +25,27 @@ class Block(NamedTuple):
 
 
 class Decoded:
-    """Blocks of memory as pieces, the most recently used ones kept. Threads may share it."""
+    """Blocks as pieces, the most recently used ones kept, whether memory or the database had them: equal bytes are one block.
+    Threads may share it."""
 
     def __init__(self, damage: Damage, most: int = _MOST_DECODED) -> None:
         self._damage, self._most, self._held = damage, most, 0
-        self._pieces: OrderedDict[int, tuple[Block, list[Piece]]] = OrderedDict()
+        self._pieces: OrderedDict[bytes, tuple[int, list[Piece]]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, block: Block) -> list[Piece]:
-        key = id(block.data)  # of bytes that are kept as long as the key is
         with self._lock:
-            if (known := self._pieces.get(key)) is not None:
-                self._pieces.move_to_end(key)
+            if (known := self._pieces.get(block.data)) is not None:
+                self._pieces.move_to_end(block.data)
                 return known[1]
         pieces = decoded(block, self._damage)
         with self._lock:
-            if key not in self._pieces:
-                self._pieces[key] = block, pieces
+            if block.data not in self._pieces:
+                self._pieces[block.data] = block.samples, pieces
                 self._held += block.samples
             while self._held > self._most:
-                _, (gone, _) = self._pieces.popitem(last=False)
-                self._held -= gone.samples
+                _, (samples, _) = self._pieces.popitem(last=False)
+                self._held -= samples
         return pieces
 
 
@@ -63,11 +63,14 @@ class Sealed:
 
     def __init__(self, damage: Damage) -> None:
         self._blocks: dict[int, list[Block]] = {}
+        self._newest: dict[int, int] = {}
         self.decoded = Decoded(damage)
 
     def hold(self, blocks: Mapping[int, Sequence[Block]]) -> None:
         for bundle, more in blocks.items():
-            self._blocks.setdefault(bundle, []).extend(more)
+            if more:
+                self._blocks.setdefault(bundle, []).extend(more)
+                self._newest[bundle] = max(block.end_ms for block in self._blocks[bundle])
 
     def release(self, before_ms: int) -> None:
         """Let go of what ended before then."""
@@ -75,11 +78,11 @@ class Sealed:
             if kept := [block for block in blocks if block.end_ms >= before_ms]:
                 self._blocks[bundle] = kept
             else:
-                del self._blocks[bundle]
+                del self._blocks[bundle], self._newest[bundle]
 
     def newest(self, bundle: int) -> int | None:
         """When the bundle's latest block ends."""
-        return max((block.end_ms for block in self._blocks.get(bundle, ())), default=None)
+        return self._newest.get(bundle)
 
     def overlapping(self, bundles: Iterable[int], start_ms: int, end_ms: int) -> list[Block]:
         if not self._blocks:

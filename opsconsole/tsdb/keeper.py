@@ -1,9 +1,11 @@
 """The store's writes: flushes, seals, compaction, retention. One transaction each, and memory follows what was committed."""
 
 import asyncio
+import gc
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import accumulate
 
@@ -62,24 +64,28 @@ class Keeper:
 
     async def open(self, now: datetime, *, read_only: bool = False) -> None:
         """Take the store over and read what was flushed; `read_only` leaves it to the console that has it."""
+        self._minute = millis(now) // 60_000
+        with _no_garbage():
+            async with self._db.snapshot() if read_only else self._db.begin() as session:
+                await self._read(session, now, read_only=read_only)
+
+    async def _read(self, session: Session, now: datetime, *, read_only: bool) -> None:
         now_ms = millis(now)
-        self._minute = now_ms // 60_000
-        async with self._db.snapshot() if read_only else self._db.begin() as session:
-            if not read_only:
-                self._epoch, self._flush = await table.take_over(session)
-            self._registry.next_id = await table.last_id(session) + 1
-            self._registry.bundles.next_id = await table.last_bundle(session) + 1
-            live = await table.live(session)
-            self.horizon_ms = millis(now - (_RELOAD if len(live) <= _MANY else _RELOAD_OF_MANY))
-            self._head.sealed.hold(_by_bundle(await table.blocks_since(session, self.horizon_ms)))
-            self._head.reserve(len(live))
-            bundles = {row.id: self._registry.restore(row, now_ms, now_ms) for row in live}
-            homeless = {row.id: bundles[row.id] for row in live if row.bundle is None}
-            if homeless and not read_only:
-                await table.put_in_bundles(session, homeless)
-            self.ended_ms = await table.newest_end(session) or 0
-            self.chunks_ms = await table.newest_chunk(session) or 0
-            await self._replay(session, now_ms)
+        if not read_only:
+            self._epoch, self._flush = await table.take_over(session)
+        self._registry.next_id = await table.last_id(session) + 1
+        self._registry.bundles.next_id = await table.last_bundle(session) + 1
+        live = await table.live(session)
+        self.horizon_ms = millis(now - (_RELOAD if len(live) <= _MANY else _RELOAD_OF_MANY))
+        self._head.sealed.hold(_by_bundle(await table.blocks_since(session, self.horizon_ms)))
+        self._head.reserve(len(live))
+        bundles = self._registry.restore_all(live, now_ms)
+        homeless = {row.id: bundles[row.id] for row in live if row.bundle is None}
+        if homeless and not read_only:
+            await table.put_in_bundles(session, homeless)
+        self.ended_ms = await table.newest_end(session) or 0
+        self.chunks_ms = await table.newest_chunk(session) or 0
+        await self._replay(session, now_ms)
 
     async def _replay(self, session: Session, now_ms: int) -> None:
         """Read the flushes again, but for what was sealed since."""
@@ -226,6 +232,18 @@ class Keeper:
             for series_id, labels in dropped.items():
                 self._registry.restore(SeriesRow(series_id, dict(labels), bundles[series_id]), millis(now), idle[series_id])
             raise
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Python's collector rests: what a start makes stays, and to look through it again and again took a fifth of the start."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 async def _packed(batch: Batch | None) -> bytes | None:

@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from opsconsole.db.series import SeriesRow
 from opsconsole.model import Labels
@@ -59,6 +59,7 @@ class Registry:
         series_id, self.next_id = self.next_id, self.next_id + 1
         bundle = self.bundles.enter(labels)
         self._admit(series_id, labels, now_ms, bundle, NEVER)
+        self._telemetry.store_series.set(len(self._alive))
         self._new.append(SeriesRow(series_id, dict(labels.pairs), bundle))
         return series_id
 
@@ -84,9 +85,20 @@ class Registry:
             if now_ms - at_ms <= _LATELY_MS
         ]
 
+    def restore_all(self, rows: Sequence[SeriesRow], now_ms: int) -> dict[int, int]:
+        """Hold again what the database has, at a start. Returns the bundle of each series."""
+        bundles = {row.id: self._restore(row, now_ms, now_ms) for row in rows}
+        self._telemetry.store_series.set(len(self._alive))
+        return bundles
+
     def restore(self, row: SeriesRow, now_ms: int, floor_ms: int) -> int:
         """Hold again what the database has; `floor_ms`: until when it may have samples of it. Returns the bundle, a new one
         for a series of an earlier version."""
+        bundle = self._restore(row, now_ms, floor_ms)
+        self._telemetry.store_series.set(len(self._alive))
+        return bundle
+
+    def _restore(self, row: SeriesRow, now_ms: int, floor_ms: int) -> int:
         full = _interned(row.labels)
         if (bundle := row.bundle) is None:
             bundle = self.bundles.enter(full)
@@ -100,7 +112,6 @@ class Registry:
         self._alive[full] = series_id
         self._count[full.get("deployment", "")] += 1
         self._head.add(series_id, full, now_ms, bundle, floor_ms)
-        self._telemetry.store_series.set(len(self._alive))
 
     def forget(self, series: Mapping[Labels, int]) -> None:
         """These are held no longer, each with its bundle."""

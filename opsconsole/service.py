@@ -26,7 +26,7 @@ from opsconsole.collectors.departed import Departed
 from opsconsole.collectors.runner import Runner
 from opsconsole.collectors.scrape import Scrape
 from opsconsole.collectors.self_metrics import SelfMetrics
-from opsconsole.collectors.statsd import StatsdListener
+from opsconsole.collectors.statsd import StatsdListener, heard
 from opsconsole.config import Config, Loaded, Retention, statsd_senders
 from opsconsole.db import Database, GroupWriter
 from opsconsole.db.integrity import expect_sound
@@ -186,9 +186,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         # collect
         departed = Departed(querier, store.append, names)
         await departed.step(clock.now())
-        scrapes = [Scrape(one, page, store, metadata, clock) for one in config.deployments for page in one.scrape]
-        targets = [Target(deployment, db, clock) for deployment in config.deployments]
-        runner = Runner(targets, store.append, clock, scrapes)
+        runner = _runner(config, store, metadata, db, clock)
         stack.push_async_callback(runner.close)
         statsd = StatsdListener(
             config.listeners.statsd, statsd_senders(config.deployments), store, clock, telemetry, _generations(runner)
@@ -266,10 +264,20 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
             await _ended(serving)
             await statsd.close()
             await _ended(*loops_running)
+            if orders.following is not None and not orders.stopped:
+                following = orders.following.config
+                runner.end(clock.now(), but={one.name for one in _runner(following, store, metadata, db, clock).collections})
+                statsd.end(clock.now(), but=heard(following.listeners.statsd, statsd_senders(following.deployments)))
             await writer.queue.join()
             await _ended(writing)
             await keeper.dispatch(clock.now())
             await courier.drain(DRAIN)
+
+
+def _runner(config: Config, store: MetricsStore, metadata: Metadata, db: Database, clock: Clock) -> Runner:
+    """Everything that this configuration has collected; nothing is opened yet."""
+    scrapes = [Scrape(one, page, store, metadata, clock) for one in config.deployments for page in one.scrape]
+    return Runner([Target(deployment, db, clock) for deployment in config.deployments], store.append, clock, scrapes)
 
 
 async def _ended(*tasks: asyncio.Task[None]) -> None:

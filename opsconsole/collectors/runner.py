@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -29,6 +29,9 @@ class Running(Protocol):
 
     async def step(self, now: datetime) -> None: ...
 
+    def end(self, now: datetime) -> None:
+        """Nobody will run it again: its series end."""
+
     async def close(self) -> None: ...
 
 
@@ -50,6 +53,12 @@ class Collection:
 
     async def close(self) -> None:
         """Its target has the connections."""
+
+    def end(self, now: datetime) -> None:
+        """Mark its series as ended, its own among them; where it is never run again."""
+        own = [(one.name, one.labels) for one in self._own(now, 0.0, failed=False)] if self.standing.at else []
+        self._record([Sample(name, STALE, now, labels) for name, labels in [*self._alive, *own]])
+        self._alive = set()
 
     async def step(self, now: datetime) -> None:
         began = self._clock.monotonic()
@@ -119,6 +128,12 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             for one in self.collections:
                 group.create_task(loops.every(one.interval, one.step, name=one.name, spread=True, at_once=True))
+
+    def end(self, now: datetime, *, but: Container[str]) -> None:
+        """End the series of what is not run by anybody from now on: all `but` these names."""
+        for one in self.collections:
+            if one.name not in but:
+                one.end(now)
 
     def standings(self, deployment: str | None = None) -> list[Standing]:
         """How the collectors fare, those that are still at their first collection too."""

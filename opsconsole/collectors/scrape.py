@@ -65,6 +65,13 @@ class Scrape:
             self._alive, self._shape = _NOTHING, None
         self._tell(now, self._clock.monotonic() - began, error, counts)
 
+    def end(self, now: datetime) -> None:
+        """Mark its series as ended, its own among them; where it is never run again."""
+        self._end(self._alive, now)
+        self._alive, self._shape = _NOTHING, None
+        if self.standing.at is not None:
+            self._store.append([Sample(one.name, STALE, now, one.labels) for one in self._samples(now, 0.0, "", (0, 0, 0))])
+
     async def close(self) -> None:
         if self._client is not None:
             await self._client.aclose()
@@ -167,6 +174,10 @@ class Scrape:
             self._last_success_at = now
         self._log_change(error)
         self.standing = Standing(self._deployment.name, self.collector, now, seconds, error)
+        self._store.append(self._samples(now, seconds, error, counts))
+
+    def _samples(self, now: datetime, seconds: float, error: str, counts: tuple[int, int, int]) -> list[Sample]:
+        """What is told of a scrape."""
         target = Labels(self._own)
         ours = Labels(collector=self.collector, deployment=self._deployment.name)
         samples = [
@@ -180,7 +191,7 @@ class Scrape:
         ]
         if (at := self._last_success_at) is not None:
             samples.append(Sample("opsconsole_collector_last_success_timestamp_seconds", at.timestamp(), now, ours))
-        self._store.append(samples)
+        return samples
 
     def _log_change(self, error: str) -> None:
         before = self.standing.error

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from opsconsole.collectors.statsd_intake import Intake
 from opsconsole.collectors.statsd_registry import Registry
 from opsconsole.collectors.statsd_resolve import Generation, Lane, Resolver
 from opsconsole.collectors.statsd_series import SeriesStore
-from opsconsole.collectors.statsd_settings import StatsdSender, StatsdSettings, by_prefix
+from opsconsole.collectors.statsd_settings import UNASSIGNED, StatsdSender, StatsdSettings, by_prefix
 from opsconsole.collectors.statsd_socket import BATCH, Reader, buffer_size, kernel_drops, listen
 from opsconsole.telemetry import Telemetry
 
@@ -34,6 +34,12 @@ BUILT_IN = Path(__file__).parent / "mappings" / "airflow.yaml"
 def mappings(settings: StatsdSettings) -> tuple[Rules, Rules]:
     """The user's mapping files, and ours. Raises `ConfigError` with every problem as `file:line: message`."""
     return load(settings.mappings), load([BUILT_IN])
+
+
+def heard(settings: StatsdSettings, senders: Sequence[StatsdSender]) -> set[str]:
+    """The deployments whose datagrams a listener with these settings receives."""
+    own = {sender.deployment for sender in senders if sender.listen is not None}
+    return own if settings.listen is None else {UNASSIGNED, *(sender.deployment for sender in senders)}
 
 
 class StatsdListener:
@@ -84,6 +90,10 @@ class StatsdListener:
         for port in self.ports:
             port.close()
         await self.step(self._clock.now())
+
+    def end(self, now: datetime, *, but: Container[str]) -> None:
+        """Once closed: end the series of all deployments `but` these, because nobody listens for them from now on."""
+        self._registry.end(now, but)
 
     async def step(self, now: datetime) -> None:
         """Store what changed, count what happened; every second."""

@@ -1,5 +1,6 @@
 """Every series that StatsD lines have made, and the step that stores what changed."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,7 +8,7 @@ from opsconsole.clock import millis
 from opsconsole.collectors.formats.statsd_mapping import DEFAULT, Observer
 from opsconsole.collectors.statsd_series import Aggregate, Batch, Counter, Gauge, SeriesStore, Set, Stamp, Wiring
 from opsconsole.collectors.statsd_timers import Histogram, Summary
-from opsconsole.model import Labels
+from opsconsole.model import STALE, Labels
 
 REPEAT_EVERY = 15
 """A series without news is stored again every so many steps, so that it stays within a query's look-back."""
@@ -125,6 +126,18 @@ class Registry:
                 series.retire(batch)
             else:
                 series.write(batch, at)
+
+    def end(self, now: datetime, but: Container[str]) -> None:
+        """End the series of all deployments `but` these, after the last step."""
+        batch = Batch()
+        for (_, labels), series in self._series.items():
+            if series.seen and not series.asleep and labels.get("deployment", "") not in but:
+                series.retire(batch)
+        for stamp in self._stamps.values():
+            if stamp.stored and stamp.labels.get("deployment", "") not in but:
+                batch.add(self._store.ref(stamp.metric, stamp.labels), STALE)
+        if batch.refs:
+            self._store.append_refs(max(millis(now), self._before_ms + 1), batch.refs, batch.values)
 
     def purge(self) -> int:
         """Forget the series that ended or never had a value to store, with their names' types, when there is no room for new

@@ -33,7 +33,7 @@ _SAMPLE_BYTES = 16
 _INLINE = 8
 """Blocks that are decoded without a thread of their own."""
 _KEPT = 64
-"""Blocks from the database up to which a query leaves them decoded for the next one: a longer scan would only drive others out."""
+"""Blocks from the database that a query leaves decoded for the next one; one of more leaves none, it would drive others out."""
 _MOST_LISTED = 500_000
 """Series in the lists of label sets that are kept for the next query."""
 

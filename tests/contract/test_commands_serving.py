@@ -130,6 +130,34 @@ def test_a_reload_moves_to_other_addresses(tmp_path: Path) -> None:
         assert console.stop() == 0
 
 
+def found(console: ConsoleProcess, query: str) -> set[str]:
+    """The deployments of the series that a query finds now."""
+    answer = console.get("/prometheus/api/v1/query", query=query).json()
+    return {one["metric"]["deployment"] for one in answer["data"]["result"]}
+
+
+def test_series_end_at_once_where_a_reload_switches_their_source_off(tmp_path: Path, two_airflows: tuple[str, str]) -> None:
+    one, two = two_airflows
+    own = {**deployment("own", two), "statsd": {"listen": f"127.0.0.1:{free_port()}"}}
+    console = ConsoleProcess(tmp_path, deployments=[deployment("shared", one), own]).start()
+    gauge, every = "airflow_dagbag_size", "airflow_dagbag_size[5m]"
+
+    def send() -> bool:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for port in (console.statsd_port, int(own["statsd"]["listen"].rpartition(":")[2])):
+                sock.sendto(b"airflow.dagbag_size:7|g", ("127.0.0.1", port))
+        return found(console, gauge) == {"shared", "own"}
+
+    try:
+        eventually("both are heard", send)
+        reloaded(console, listeners={"statsd": {"listen": None}})
+        eventually("one has ended", lambda: found(console, gauge) == {"own"})
+        assert found(console, every) == {"shared", "own"}
+        eventually("its Airflow is still asked", lambda: found(console, "opsconsole_collector_up") == {"shared", "own"})
+    finally:
+        assert console.stop() == 0
+
+
 @pytest.mark.parametrize("what", ["server", "statsd"])
 def test_a_reload_to_an_address_in_use_goes_on_with_the_one_before(tmp_path: Path, what: str) -> None:
     other = ConsoleProcess(tmp_path / "other").start()

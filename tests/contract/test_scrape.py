@@ -130,6 +130,17 @@ async def test_all_ends_with_a_failed_scrape_once(world: World, failure: Page) -
     assert await world.values("up") == {"{}": [1, 0, 0, 1]}
 
 
+async def test_a_scrape_that_is_never_run_again_ends_all_its_series(world: World) -> None:
+    world.scrape.end(world.clock.now())
+    await world.see("a 1\n")
+    world.clock.tick(1)
+    world.scrape.end(world.clock.now())
+    assert await world.values("a") == {"{}": [1, "gone"]}
+    assert await world.values("up") == {"{}": [1, "gone"]}
+    found = await world.store.select([], 0, 2**62)
+    assert {one.values[-1:].view("<u8")[0] for one in found} == {STALE_NAN_BITS}
+
+
 async def test_a_broken_line_costs_the_whole_page_and_is_named(world: World) -> None:
     assert "line 2: 'x' is no value" in await world.see("a 1\nb x\n")
     assert await world.values("a") == {}

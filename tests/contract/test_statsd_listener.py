@@ -7,15 +7,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from statsd import StatsClient
 
 from opsconsole.clock import SystemClock, millis
-from opsconsole.collectors.statsd import StatsdListener
+from opsconsole.collectors.statsd import StatsdListener, heard
 from opsconsole.collectors.statsd_settings import StatsdSender, StatsdSettings
 from opsconsole.collectors.statsd_socket import BATCH, Reader, kernel_drops, listen
 from opsconsole.db import Database
-from opsconsole.model import ConfigError, Matcher, MatchOp, OpsConsoleError
+from opsconsole.model import STALE_NAN_BITS, ConfigError, Matcher, MatchOp, OpsConsoleError
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.settings import Settings as StoreSettings
 from opsconsole.tsdb.store import Store
@@ -82,6 +83,28 @@ async def test_nothing_of_a_burst_is_lost_also_what_waits_when_it_closes() -> No
         send(listener, *[b"airflow.job_start:1|c"] * many)
     assert values(memory)["airflow_job_start", "prod"] == many
     assert listener.ports[0].intake.datagrams == many
+
+
+async def test_where_nobody_listens_any_more_series_end_after_what_came_last() -> None:
+    memory = Memory()
+    settings, senders = StatsdSettings(listen=ANY_PORT), [StatsdSender("prod"), StatsdSender("own", listen=ANY_PORT)]
+    assert heard(settings, senders) == {"prod", "own", "unassigned"}
+    assert heard(StatsdSettings(listen=None), senders) == {"own"}
+    async with opened(*senders, memory=memory) as listener:
+        send(listener, b"airflow.dagbag_size:7|g")
+        send(listener, b"airflow.dagbag_size:9|g", port=1)
+        await until(lambda: sum(port.intake.lines for port in listener.ports) == 2)
+        await listener.close()
+        before = {key: list(samples) for key, samples in memory.all().items()}
+        listener.end(FakeClock().now(), but={"own"})
+    for key, samples in memory.all().items():
+        if samples and key[1]["deployment"] == "prod":
+            assert samples[:-1] == before[key]
+            assert np.array(samples[-1][1]).view(np.uint64) == STALE_NAN_BITS
+            assert samples[-1][0] > samples[-2][0]
+        else:
+            assert samples == before[key]
+    assert {labels["deployment"] for (_, labels), samples in before.items() if samples} == {"prod", "own"}
 
 
 async def test_garbage_is_counted_by_reason_and_the_listener_goes_on() -> None:

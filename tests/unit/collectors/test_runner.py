@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from opsconsole.collectors.base import PartlyCollected, Target, sample
-from opsconsole.collectors.runner import Collection
+from opsconsole.collectors.runner import Collection, Runner
 from opsconsole.collectors.settings import Deployment
 from opsconsole.db import Database
 from opsconsole.model import STALE_NAN_BITS, CollectError, Sample
@@ -121,3 +121,30 @@ async def test_secrets_in_an_error_are_masked() -> None:
     one, _ = collection(Scripted(CollectError("GET http://joe:hunter22@host/ failed")))
     await one.step(NOON)
     assert "hunter22" not in one.standing.error
+
+
+async def test_what_is_never_run_again_ends_with_all_its_series_and_what_never_ran_says_nothing() -> None:
+    one, recorded = collection(Scripted([sample("x", 1, NOON)], CollectError("no answer")))
+    one.end(NOON)
+    assert recorded == []
+    await one.step(NOON)
+    await one.step(NOON + timedelta(seconds=5))
+    alive = {(each.name, each.labels) for each in recorded}
+    recorded.clear()
+    one.end(NOON + timedelta(seconds=6))
+    assert {(each.name, each.labels) for each in recorded} == alive
+    assert {struct.pack("<d", each.value) for each in recorded} == {struct.pack("<Q", STALE_NAN_BITS)}
+
+
+async def test_only_what_departs_ends() -> None:
+    recorded: list[Sample] = []
+    clock = FakeClock()
+    target = Target(DEPLOYMENT, Database("sqlite://"), clock)
+    runner = Runner([], recorded.extend, clock, [Collection(target, Scripted([sample("x", 1, NOON)]), recorded.extend, clock)])
+    [one] = runner.collections
+    await one.step(NOON)
+    recorded.clear()
+    runner.end(NOON + timedelta(seconds=5), but={"collect/prod/scripted"})
+    assert recorded == []
+    runner.end(NOON + timedelta(seconds=5), but={"collect/staging/scripted"})
+    assert "x" in {each.name for each in recorded}

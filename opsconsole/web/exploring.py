@@ -118,10 +118,18 @@ def asked(parameters: Mapping[str, str], now: datetime) -> Asked:
         if not timedelta(seconds=1) <= length <= timedelta(days=36_500):
             raise ValueError(f"{plain.range!r} is no length of time to look at")
         width = moments.step(plain.step) if plain.step else moments.fitting_step(length)
-        at - length  # before the calendar begins there is nothing to see
+        return _within_calendar(Asked(**values, at=at, length=length, width=width))  # type: ignore[arg-type]
     except (ValueError, OverflowError) as error:
         return Asked(**values, problem=str(error))  # type: ignore[arg-type]
-    return Asked(**values, at=at, length=length, width=width)  # type: ignore[arg-type]
+
+
+def _within_calendar(question: Asked) -> Asked:
+    """Raises ValueError for a range that begins before the year 1, the steps of its grid included."""
+    try:
+        _ = question.window
+    except (ValueError, OverflowError) as error:
+        raise ValueError("the range reaches beyond the calendar: choose a shorter one, or a shorter step") from error
+    return question
 
 
 async def answer(querier: Querier, question: Asked) -> Answer:

@@ -105,7 +105,11 @@ class Gate:
         return _netloc(origin) in (request.headers.get("host"), urlsplit(self._console.server.address).netloc)
 
     async def _check_intent(self, request: Request, identity: Identity) -> None:
-        if request.method in _SAFE or identity.kind == "key":
+        if identity.kind == "key":
+            return
+        if request.method in _SAFE:
+            if _from_within_another_site(request):
+                raise Refused("this request was sent from another site")
             return
         if not self.same_origin(request):
             raise Refused("this request was sent from another site")
@@ -134,6 +138,11 @@ class Gate:
         """Against DNS rebinding: a page elsewhere whose name was made to mean this machine still sends its own name."""
         host = _host(f"//{request.headers.get('host', '')}")
         return is_loopback(host) or host == urlsplit(self._console.server.address).hostname
+
+
+def _from_within_another_site(request: Request) -> bool:
+    """Whether a page elsewhere asks by itself, as for an image, rather than a person who follows a link to here."""
+    return request.headers.get("sec-fetch-site") == "cross-site" and request.headers.get("sec-fetch-mode") != "navigate"
 
 
 def shown_key(request: Request) -> str:

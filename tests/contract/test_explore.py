@@ -84,6 +84,32 @@ async def test_a_metric_that_is_not_there_is_named_with_those_that_are_near(view
     )
 
 
+async def test_of_many_mistyped_names_a_few_are_compared(viewer: httpx.AsyncClient) -> None:
+    names = [f"airflow_pool_open_slot{n}" for n in range(9)]
+    page = (await viewer.get("/explore/answer", params={"query": " or ".join(names)})).text
+    assert all(f"<code>{name}</code>" in page for name in names)
+    assert page.count("There is <code>airflow_pool_open_slots</code>.") == 1
+
+
+@pytest.mark.parametrize("end", ["0001-01-01", "0001-01-02", "-62135596800", "9999-12-31T23:59:59Z"])
+async def test_a_range_at_the_end_of_the_calendar_is_answered_or_refused(viewer: httpx.AsyncClient, end: str) -> None:
+    for step in ("", "7d", "36500d"):
+        page = await viewer.get("/explore", params={"query": "up", "tab": "chart", "end": end, "step": step})
+        assert page.status_code == 200
+        assert "No data" in page.text or "beyond the calendar" in page.text
+
+
+async def test_a_page_elsewhere_makes_no_viewer_ask(viewer: httpx.AsyncClient) -> None:
+    """A link from elsewhere is followed; what a foreign page loads by itself costs no query."""
+    elsewhere = {"Sec-Fetch-Site": "cross-site"}
+    followed = await viewer.get("/explore?query=up", headers=elsewhere | {"Sec-Fetch-Mode": "navigate"})
+    assert followed.status_code == 200
+    for path in ("/explore?query=up", "/explore/answer?query=up", "/explore/complete?before=u"):
+        assert (await viewer.get(path, headers=elsewhere | {"Sec-Fetch-Mode": "no-cors"})).status_code == 403
+    same = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
+    assert (await viewer.get("/explore/answer?query=up", headers=same)).status_code == 200
+
+
 async def completed(browser: httpx.AsyncClient, before: str) -> list[str]:
     answer = await browser.get("/explore/complete", params={"before": before})
     assert answer.status_code == 200

@@ -19,6 +19,8 @@ from opsconsole.web.forms import body
 LARGEST = 4 * 1024 * 1024
 """Bytes of a posted form: a long expression, or many selectors."""
 _MOST_FIELDS = 10_000
+_LONGEST_NUMBER = 18
+"""Digits that fit 64 bits, and that Python reads without complaint."""
 _FORM = "application/x-www-form-urlencoded"
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -86,6 +88,8 @@ class Form:
             return 0
         if not re.fullmatch(r"[+-]?[0-9]+", text):
             raise invalid("limit", f"strconv.Atoi: parsing {quote(text)}: invalid syntax")
+        if len(text) > _LONGEST_NUMBER:
+            raise invalid("limit", f"strconv.Atoi: parsing {quote(text)}: value out of range")
         if int(text) < 0:
             raise invalid("limit", "limit must be non-negative")
         return int(text)
@@ -118,12 +122,15 @@ def _pairs(text: bytes) -> list[tuple[str, str]]:
 
 
 def _float(text: str) -> float:
-    """As Go reads one: without white space around it. Raises ValueError."""
-    if text != text.strip():
+    """As Go reads one: in ASCII, without white space around it or marks between digits. Raises ValueError."""
+    if text != text.strip() or "_" in text or not text.isascii():
         raise ValueError(text)
-    if re.match(r"[+-]?0[xX].*[pP]", text):
+    if not re.match(r"[+-]?0[xX].*[pP]", text):
+        return float(text)
+    try:
         return float.fromhex(text)
-    return float(text)
+    except OverflowError as error:
+        raise ValueError(text) from error
 
 
 def _time_ms(text: str) -> int:

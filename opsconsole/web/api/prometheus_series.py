@@ -1,20 +1,26 @@
 """`series`, `labels`, `label/…/values`: which series there are, as Grafana's query editor asks."""
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from opsconsole.model import Labels, Matcher
+from opsconsole.model import Matcher
 from opsconsole.promql.literals import quote
-from opsconsole.web.api.prometheus_answer import Handler, endpoints, success
+from opsconsole.web.api.prometheus_answer import Handler, endpoints, success, while_connected
 from opsconsole.web.api.prometheus_forms import FAR, BadData, Form, invalid
 from opsconsole.web.api.prometheus_json import dumped, label_sets
 from opsconsole.web.console import Console
 
 T = TypeVar("T")
+Selected = tuple[Matcher, ...]
+AT_ONCE = 4
+"""Look-ups that go through the series at one time; more wait for their turn."""
+LONGEST = 120.0
+"""Seconds that one may take, its wait included."""
 TRUNCATED = "results truncated due to limit"
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _ESCAPED = re.compile(r"_(_|[0-9a-fA-F]{1,6}_)")
@@ -23,7 +29,20 @@ _ESCAPED = re.compile(r"_(_|[0-9a-fA-F]{1,6}_)")
 def handlers(console: Console) -> dict[str, Handler]:
     """By their path."""
     endpoint = endpoints(console.compat)
-    reader = console.reader
+    reader, turns = console.reader, asyncio.Semaphore(AT_ONCE)
+
+    async def gathered(request: Request, selected: Sequence[Selected], ask: Callable[[Selected], Awaitable[list[T]]]) -> set[T]:
+        """What all selectors find together. Between two of them others have their turn."""
+
+        async def work() -> set[T]:
+            found: set[T] = set()
+            async with turns:
+                for matchers in dict.fromkeys(selected):
+                    found |= set(await ask(matchers))
+                    await asyncio.sleep(0)
+            return found
+
+        return await while_connected(request, work(), LONGEST)
 
     async def series(request: Request, given: Form) -> Response:
         if not given.all("match[]"):
@@ -33,17 +52,13 @@ def handlers(console: Console) -> dict[str, Handler]:
             wanted = given.selectors()
         except BadData as error:
             raise invalid("match[]", str(error)) from None
-        found: dict[Labels, None] = {}
-        for matchers in wanted:
-            found |= dict.fromkeys(await reader.labels(matchers, start_ms))
+        found = await gathered(request, wanted, lambda matchers: reader.labels(matchers, start_ms))
         kept, warnings = _cut(sorted(found), limit)
         return success(request, label_sets(kept), warnings)
 
     async def label_names(request: Request, given: Form) -> Response:
         limit, start_ms, selected = given.limit(), _start_ms(given), given.selectors()
-        names: set[str] = set()
-        for matchers in _or_all(selected):
-            names |= set(await reader.label_names(matchers, start_ms))
+        names = await gathered(request, selected or [()], lambda matchers: reader.label_names(matchers, start_ms))
         return _texts(request, names, limit)
 
     async def label_values(request: Request, given: Form) -> Response:
@@ -51,9 +66,7 @@ def handlers(console: Console) -> dict[str, Handler]:
         if console.compat == 2 and not _LABEL.fullmatch(name):
             raise BadData(f"invalid label name: {quote(name)}")
         limit, start_ms, selected = given.limit(), _start_ms(given), given.selectors()
-        values: set[str] = set()
-        for matchers in _or_all(selected):
-            values |= set(await reader.label_values(name, matchers, start_ms))
+        values = await gathered(request, selected or [()], lambda matchers: reader.label_values(name, matchers, start_ms))
         return _texts(request, values, limit)
 
     return {"series": endpoint(series), "labels": endpoint(label_names), "label/{name:path}/values": endpoint(label_values)}
@@ -66,10 +79,6 @@ def _start_ms(given: Form) -> int:
     return start_ms
 
 
-def _or_all(selected: Sequence[tuple[Matcher, ...]]) -> Sequence[tuple[Matcher, ...]]:
-    return selected or [()]
-
-
 def _cut(found: Sequence[T], limit: int) -> tuple[Sequence[T], list[str]]:
     return (found[:limit], [TRUNCATED]) if 0 < limit < len(found) else (found, [])
 
@@ -80,7 +89,17 @@ def _texts(request: Request, found: set[str], limit: int) -> Response:
 
 
 def _label_name(text: str) -> str:
-    """A name that is no identifier comes escaped: `U__a_2e_b` is `a.b`."""
+    """A name that is no identifier comes escaped: `U__a_2e_b` is `a.b`. What escapes no character stands for itself."""
     if not text.startswith("U__"):
         return text
-    return _ESCAPED.sub(lambda found: "_" if found[1] == "_" else chr(int(found[1][:-1], 16)), text[3:])
+    try:
+        return _ESCAPED.sub(lambda found: "_" if found[1] == "_" else _character(found[1][:-1]), text[3:])
+    except ValueError:
+        return text
+
+
+def _character(code: str) -> str:
+    """Raises ValueError where that is no character of UTF-8."""
+    found = chr(int(code, 16))
+    found.encode()
+    return found

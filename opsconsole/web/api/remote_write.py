@@ -85,7 +85,7 @@ class WriteEndpoint:
     async def _read(self, request: Request, body: bytearray) -> None:
         """Read into `body`, whose bytes count as held from then on."""
         announced = request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > MOST_SENT:
+        if announced.isdecimal() and int(announced) > MOST_SENT:
             raise _too_large()
         try:
             async with asyncio.timeout(_READ_SECONDS):

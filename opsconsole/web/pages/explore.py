@@ -1,6 +1,7 @@
 """`/explore`: any PromQL, as a table of now or a chart of a range; the address says it all, so that a link shows the same."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -27,6 +28,8 @@ _REMEMBERED = 10.0
 _MOST_REMEMBERED = 50
 _MOST_COMPARED = 5000
 """Metric names among which a mistyped one is looked for."""
+_MOST_MISTYPED = 3
+"""Mistyped names for which others are looked for: each costs up to a second."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def build(console: Console, show: Show) -> APIRouter:
                 return await answer(console.querier, question)
 
         try:
-            return await _hinted(await while_connected(request, work(), LONGEST), names)
+            return await _hinted(await while_connected(request, work(), LONGEST), names, console.compat)
         except QueryError as error:
             return Answer(question, mistake=Mistake(str(error)))
 
@@ -117,11 +120,16 @@ def build(console: Console, show: Show) -> APIRouter:
     return router
 
 
-async def _hinted(found: Answer, names: Names) -> Answer:
+async def _hinted(found: Answer, names: Names, compat: int) -> Answer:
     """An empty answer with the metrics of the expression that are not there, and those whose names are near."""
     if not found.empty:
         return found
     known = await names.metrics()
-    absent = sorted(name for name in promql.metric_names(promql.parse(found.asked.query)) if name not in set(known))
-    near = [one for name in absent for one in get_close_matches(name, known[:_MOST_COMPARED], n=3)]
-    return replace(found, absent=absent, near=list(dict.fromkeys(near)))
+    absent = sorted({*promql.metric_names(promql.parse(found.asked.query, compat))}.difference(known))
+    near = await asyncio.to_thread(_near, absent[:_MOST_MISTYPED], known[:_MOST_COMPARED])
+    return replace(found, absent=absent, near=near)
+
+
+def _near(mistyped: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Up to three of the known names for each one."""
+    return list(dict.fromkeys(one for name in mistyped for one in get_close_matches(name, known, n=3)))

@@ -39,15 +39,21 @@ class ClusterQuerier:
         form += [("step", f"{step.total_seconds():g}"), ("timeout", self._within), *_FRESH]
         return await self._asked("query_range", form, lambda answer: answers.result(answer, expr))
 
-    async def labels(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[Labels]:
-        return await self._asked("series", _selected(matchers or _ANY, start_ms), answers.label_sets)
+    async def labels(
+        self, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[Labels]:
+        return await self._asked("series", _selected(matchers or _ANY, start_ms, end_ms), answers.label_sets)
 
-    async def label_names(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
-        return await self._asked("labels", _selected(matchers, start_ms), answers.texts)
+    async def label_names(
+        self, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[str]:
+        return await self._asked("labels", _selected(matchers, start_ms, end_ms), answers.texts)
 
-    async def label_values(self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+    async def label_values(
+        self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[str]:
         path = f"label/{quote(name, safe='')}/values"
-        return await self._asked(path, _selected(matchers, start_ms), answers.texts, method="GET")
+        return await self._asked(path, _selected(matchers, start_ms, end_ms), answers.texts, method="GET")
 
     async def _asked(self, path: str, form: Form, read: Callable[[Answer], T], method: str = "POST") -> T:
         try:
@@ -89,9 +95,9 @@ def _seconds(ms: int) -> str:
     return f"{ms / 1000:.3f}"
 
 
-def _selected(matchers: Sequence[Matcher], start_ms: int | None) -> list[tuple[str, str]]:
+def _selected(matchers: Sequence[Matcher], start_ms: int | None, end_ms: int | None) -> list[tuple[str, str]]:
     form = [("match[]", selector(matchers))] if matchers else []
-    return form + ([("start", _seconds(start_ms))] if start_ms is not None else [])
+    return form + [(key, _seconds(at_ms)) for key, at_ms in (("start", start_ms), ("end", end_ms)) if at_ms is not None]
 
 
 def selector(matchers: Sequence[Matcher]) -> str:

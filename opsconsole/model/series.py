@@ -137,18 +137,26 @@ class Querier(Protocol):
 class MetricsReader(Protocol):
     """Which series there are; the embedded store knows, and a cluster is asked. All raise QueryError.
 
-    With `start_ms` (Unix milliseconds) those count too that ended since then; without, those that are alive.
+    With `start_ms` (Unix milliseconds) those count too that ended since then; without, those that are alive. With `end_ms`
+    those do not that began later, as far as that can be told cheaply: long ago, of series that are stored together one
+    may stand for all.
     """
 
-    async def labels(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[Labels]:
+    async def labels(
+        self, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[Labels]:
         """The label sets that all `matchers` fit, `__name__` included."""
         ...
 
-    async def label_names(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+    async def label_names(
+        self, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[str]:
         """Sorted."""
         ...
 
-    async def label_values(self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+    async def label_values(
+        self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[str]:
         """Sorted."""
         ...
 

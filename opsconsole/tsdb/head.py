@@ -166,6 +166,9 @@ class Head:
     def labels_of(self, rows: Iterable[int]) -> list[Labels]:
         return [labels for row in rows if (labels := self._labels[row]) is not None]
 
+    def bundles_of(self, rows: Ints) -> Ints:
+        return self._rows.bundle[rows]
+
     def match(self, matchers: Sequence[Matcher]) -> Ints:
         return self.index.match(matchers, self._rows.live)
 

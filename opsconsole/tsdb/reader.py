@@ -34,6 +34,8 @@ _INLINE = 8
 """Blocks that are decoded without a thread of their own."""
 _KEPT = 64
 """Blocks from the database that a query leaves decoded for the next one; one of more leaves none, it would drive others out."""
+_LOOKED_AT = 8192
+"""Series whose unsealed samples are copied at a time, to tell whether there are any."""
 _MOST_LISTED = 500_000
 """Series in the lists of label sets that are kept for the next query."""
 
@@ -96,11 +98,48 @@ class Reader:
                 self._listed_series -= len(self._lists.popitem(last=False)[1])
         return known
 
-    async def labels(self, matchers: Sequence[Matcher], start_ms: int | None) -> list[Labels]:
-        """Label sets of the series that fit: those alive, and those that ended after `start_ms` where it is given."""
-        alive = self._head.labels_of(self._head.match(matchers).tolist())
+    async def labels(self, matchers: Sequence[Matcher], start_ms: int | None, end_ms: int | None) -> list[Labels]:
+        """Label sets of the series that fit: those alive, and those that ended after `start_ms` where it is given.
+
+        Without those that have no sample in the window where `end_ms` is given; what is sealed is not looked into: it counts
+        for every series of its bundle.
+        """
+        rows = self._head.match(matchers)
+        alive = self._head.labels_of(rows.tolist())
+        bundles: list[int | None] = [*self._head.bundles_of(rows).tolist()]
+        there = set() if end_ms is None else self._unsealed(rows, start_ms or 0, end_ms)
         ended = [] if start_ms is None else await self._ended(matchers, start_ms)
-        return list(dict.fromkeys([*alive, *(Labels(row.labels) for row in ended)]))
+        found = alive + [Labels(row.labels) for row in ended]
+        if end_ms is not None:
+            bundles += [row.bundle for row in ended]
+            sealed_then = await self._sealed_in(bundles, start_ms or 0, end_ms)
+            found = [
+                labels
+                for nth, (labels, bundle) in enumerate(zip(found, bundles, strict=True))
+                if nth in there or bundle in sealed_then
+            ]
+        return list(dict.fromkeys(found))
+
+    def _unsealed(self, rows: Ints, start_ms: int, end_ms: int) -> set[int]:
+        """Which of the rows, by their place, have a sample in the window that is not sealed yet."""
+        found: set[int] = set()
+        for first in range(0, len(rows), _LOOKED_AT):
+            held = self._head.snapshot(rows[first : first + _LOOKED_AT], start_ms, end_ms)
+            place = {series_id: first + nth for nth, series_id in enumerate(held.ids.tolist())}
+            pieces = (piece for piece in held.pieces if len(piece.within(start_ms, end_ms).times))
+            found |= {place[series_id] for piece in pieces for series_id in piece.ids.tolist()}
+            found |= {place[series_id] for series_id, run in held.runs if len(_clipped(run, start_ms, end_ms).times)}
+        return found
+
+    async def _sealed_in(self, bundles: Sequence[int | None], start_ms: int, end_ms: int) -> set[int | None]:
+        """Which bundles have something sealed in the window; None: what earlier versions sealed, one by one."""
+        known = sorted({bundle for bundle in bundles if bundle is not None})
+        found: set[int | None] = {None} if start_ms <= self._keeper.chunks_ms else set()
+        try:
+            async with self._db.read() as session:
+                return found | (await table.sizes_of(session, known, start_ms, end_ms)).keys()
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            raise _unreadable(error) from error
 
     async def _ended(self, matchers: Sequence[Matcher], start_ms: int) -> list[SeriesRow]:
         """Series that memory no longer holds and that may have samples from `start_ms` on."""

@@ -190,16 +190,23 @@ class Store:
             for labels, values in zip(block.labels, block.values, strict=True)
         ]
 
-    async def labels(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[Labels]:
-        """Label sets of series that fit; with `start_ms` those too that ended since then."""
-        return await self._reader.labels(matchers, start_ms)
+    async def labels(
+        self, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[Labels]:
+        """Label sets of series that fit; with `start_ms` those too that ended since then, with `end_ms` none that began later."""
+        past = end_ms is not None and end_ms < millis(self._clock.now())
+        return await self._reader.labels(matchers, start_ms, end_ms if past else None)
 
-    async def label_names(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
-        if not matchers and start_ms is None:
+    async def label_names(
+        self, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[str]:
+        if not matchers and start_ms is None and end_ms is None:
             return sorted(self._head.index.names())
-        return sorted({name for labels in await self.labels(matchers, start_ms) for name in labels})
+        return sorted({name for labels in await self.labels(matchers, start_ms, end_ms) for name in labels})
 
-    async def label_values(self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
-        if not matchers and start_ms is None:
+    async def label_values(
+        self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[str]:
+        if not matchers and start_ms is None and end_ms is None:
             return sorted(self._head.index.values(name))
-        return sorted({labels[name] for labels in await self.labels(matchers, start_ms) if name in labels})
+        return sorted({labels[name] for labels in await self.labels(matchers, start_ms, end_ms) if name in labels})

@@ -61,13 +61,19 @@ class GroupStanding:
 class NoSeries:
     """A `MetricsReader` that knows none."""
 
-    async def labels(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[Labels]:
+    async def labels(
+        self, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[Labels]:
         return []
 
-    async def label_names(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+    async def label_names(
+        self, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[str]:
         return []
 
-    async def label_values(self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+    async def label_values(
+        self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[str]:
         return []
 
 

@@ -40,13 +40,15 @@ SERIES = (Labels(__name__="up", job="a"), Labels(__name__="up", job="b"), Labels
 class Known:
     """A `MetricsReader` of three series."""
 
-    async def labels(self, matchers: Any = (), start_ms: int | None = None) -> list[Labels]:
+    async def labels(self, matchers: Any = (), start_ms: int | None = None, end_ms: int | None = None) -> list[Labels]:
         return [labels for labels in SERIES if fits(labels, matchers)]
 
-    async def label_names(self, matchers: Any = (), start_ms: int | None = None) -> list[str]:
+    async def label_names(self, matchers: Any = (), start_ms: int | None = None, end_ms: int | None = None) -> list[str]:
         return sorted({name for labels in await self.labels(matchers) for name in labels})
 
-    async def label_values(self, name: str, matchers: Any = (), start_ms: int | None = None) -> list[str]:
+    async def label_values(
+        self, name: str, matchers: Any = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[str]:
         return sorted({labels[name] for labels in await self.labels(matchers) if name in labels})
 
 
@@ -100,6 +102,40 @@ async def test_a_grafana_data_source_gets_what_it_asks_for(client: httpx.AsyncCl
     assert matrix["result"][0] == {"metric": {"job": "a"}, "values": [[NOON.timestamp(), "1"]]}
     assert _data(await client.post(f"{API}/query_exemplars", data={**span, "query": "up"})) == []
     assert _data(await client.get(f"{API}/rules"))["groups"][0]["name"] == "scheduler"
+
+
+class Windows:
+    """A `MetricsReader` that notes from when and until when it was asked, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int | None, int | None]] = []
+
+    async def labels(self, matchers: Any = (), start_ms: int | None = None, end_ms: int | None = None) -> list[Labels]:
+        self.asked.append((start_ms, end_ms))
+        return []
+
+    async def label_names(self, matchers: Any = (), start_ms: int | None = None, end_ms: int | None = None) -> list[str]:
+        self.asked.append((start_ms, end_ms))
+        return []
+
+    async def label_values(
+        self, name: str, matchers: Any = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[str]:
+        self.asked.append((start_ms, end_ms))
+        return []
+
+
+@pytest.mark.parametrize("path", ["series", "labels", "label/job/values"])
+async def test_look_ups_are_asked_of_the_window_that_is_named(db: Database, path: str) -> None:
+    reader = Windows()
+    async with web.client(web.application(web.console(db, FakeClock(), auth=AUTH, reader=reader)), peer="203.0.113.9") as client:
+        for window in ({"start": "10", "end": "20.5"}, {"start": "10"}, {"end": "1970-01-01T00:01:00Z"}):
+            answer = await client.get(f"{API}/{path}", params={"match[]": "up", **window}, headers=SHOWN)
+            assert _data(answer) == []
+    first, second, third = reader.asked
+    assert (first, second, third[1]) == ((10_000, 20_500), (10_000, None), 60_000)
+    assert third[0] is not None
+    assert third[0] < 0
 
 
 async def test_a_limit_cuts_and_says_so(client: httpx.AsyncClient) -> None:

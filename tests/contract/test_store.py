@@ -205,6 +205,29 @@ async def test_a_ref_stays_good_when_its_series_was_let_go(world: World) -> None
     assert await world.values() == {Labels(dag_id="daily"): [1.0, 2.0]}
 
 
+async def test_a_look_into_the_past_knows_no_series_that_began_later(world: World) -> None:
+    """In memory, sealed, and after a restart."""
+    world.add(1.0, deployment="early", dag_id="daily")
+    world.clock.tick(600)
+    then = millis(world.clock.now())
+    world.clock.tick(600)
+    world.add(2.0, deployment="late", task_id="load")
+    world.clock.tick(60)
+    early = Labels(__name__="m", deployment="early", dag_id="daily")
+    late = Labels(__name__="m", deployment="late", task_id="load")
+    for _ in range(3):
+        for start in (-(2**62), 0):
+            assert await world.store.labels(named("m"), start, then) == [early]
+            assert await world.store.label_names((), start, then) == ["__name__", "dag_id", "deployment"]
+            assert await world.store.label_values("deployment", (), start, then) == ["early"]
+        assert await world.store.labels(named("m"), 0, then - 700_000) == []
+        assert await world.store.labels(named("m"), then, then + 1000) == []
+        assert await world.store.labels(named("m"), then, then + 600_000) == [late]
+        assert set(await world.store.labels(named("m"), 0, then + 600_000)) == {early, late}
+        await world.run(7 * 60, step=15)
+        await world.restart()
+
+
 async def test_a_series_that_lives_again_under_its_labels_is_one_series(world: World) -> None:
     world.add(1.0, dag_id="daily")
     await world.run(7 * 60, step=15)

@@ -25,13 +25,19 @@ class Loaded:
         self.series = list(series)
         self.asked: list[tuple[tuple[Matcher, ...], int, int]] = []
 
-    async def labels(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[Labels]:
+    async def labels(
+        self, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[Labels]:
         return [s.labels for s in self.series if fits(s.labels, matchers)]
 
-    async def label_names(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+    async def label_names(
+        self, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[str]:
         return sorted({name for labels in await self.labels(matchers) for name in labels})
 
-    async def label_values(self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[str]:
+    async def label_values(
+        self, name: str, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[str]:
         return sorted({labels[name] for labels in await self.labels(matchers) if name in labels})
 
     async def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:

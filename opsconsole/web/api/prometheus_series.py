@@ -47,36 +47,35 @@ def handlers(console: Console) -> dict[str, Handler]:
     async def series(request: Request, given: Form) -> Response:
         if not given.all("match[]"):
             raise BadData("no match[] parameter provided")
-        limit, start_ms = given.limit(), _start_ms(given)
+        limit, window = given.limit(), _window(given)
         try:
             wanted = given.selectors()
         except BadData as error:
             raise invalid("match[]", str(error)) from None
-        found = await gathered(request, wanted, lambda matchers: reader.labels(matchers, start_ms))
+        found = await gathered(request, wanted, lambda matchers: reader.labels(matchers, *window))
         kept, warnings = _cut(sorted(found), limit)
         return success(request, label_sets(kept), warnings)
 
     async def label_names(request: Request, given: Form) -> Response:
-        limit, start_ms, selected = given.limit(), _start_ms(given), given.selectors()
-        names = await gathered(request, selected or [()], lambda matchers: reader.label_names(matchers, start_ms))
+        limit, window, selected = given.limit(), _window(given), given.selectors()
+        names = await gathered(request, selected or [()], lambda matchers: reader.label_names(matchers, *window))
         return _texts(request, names, limit)
 
     async def label_values(request: Request, given: Form) -> Response:
         name = _label_name(request.path_params["name"])
         if console.compat == 2 and not _LABEL.fullmatch(name):
             raise BadData(f"invalid label name: {quote(name)}")
-        limit, start_ms, selected = given.limit(), _start_ms(given), given.selectors()
-        values = await gathered(request, selected or [()], lambda matchers: reader.label_values(name, matchers, start_ms))
+        limit, window, selected = given.limit(), _window(given), given.selectors()
+        values = await gathered(request, selected or [()], lambda matchers: reader.label_values(name, matchers, *window))
         return _texts(request, values, limit)
 
     return {"series": endpoint(series), "labels": endpoint(label_names), "label/{name:path}/values": endpoint(label_values)}
 
 
-def _start_ms(given: Form) -> int:
-    """Where to look from; the whole past unless told. Both ends are read, so that a wrong one is refused."""
-    start_ms = given.time_ms("start", -FAR)
-    given.time_ms("end", FAR)
-    return start_ms
+def _window(given: Form) -> tuple[int, int | None]:
+    """From when and until when to look (Unix milliseconds); the whole past unless told."""
+    start_ms, end_ms = given.time_ms("start", -FAR), given.time_ms("end", FAR)
+    return start_ms, None if end_ms == FAR else end_ms
 
 
 def _cut(found: Sequence[T], limit: int) -> tuple[Sequence[T], list[str]]:

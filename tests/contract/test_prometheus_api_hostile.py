@@ -65,7 +65,9 @@ class Counting(NoSeries):
 
     asked = 0
 
-    async def labels(self, matchers: Sequence[Matcher] = (), start_ms: int | None = None) -> list[Labels]:
+    async def labels(
+        self, matchers: Sequence[Matcher] = (), start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[Labels]:
         self.asked += 1
         return []
 

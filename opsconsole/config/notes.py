@@ -20,10 +20,24 @@ def notes(loaded: Loaded) -> Iterator[str]:
         for index, entry in enumerate(entries or ()):
             if not files_of(entry, shipped, loaded.folder):
                 yield document.problem((*place, index), f"note: no file fits {entry}")
+    for twice in _twice(loaded.rule_groups):
+        yield document.problem(("rules", "files"), f"note: {twice}")
     if config.deployments and config.rules.files is not None and (lacking := _lacking_alerts(loaded.rule_groups)):
         yield document.problem(("rules", "files"), f"note: {lacking}")
     if config.deployments and config.dashboards.paths is not None and (lacking := _lacking_dashboards(loaded.dashboards)):
         yield document.problem(("dashboards", "paths"), f"note: {lacking}")
+
+
+def _twice(groups: Sequence[rules.RuleGroup]) -> Iterator[str]:
+    """Rules that say the same as one before them: name, expression and labels."""
+    seen: dict[object, str] = {}
+    for group in groups:
+        for rule in group.rules:
+            labels = {name: text if isinstance(text, str) else text.source for name, text in rule.labels.items()}
+            place = f"line {rule.line} of {group.file} (group {group.name})"
+            first = seen.setdefault((type(rule), rule.name, rule.expr, frozenset(labels.items())), place)
+            if first != place:
+                yield f"{rule.name} at {place} is the same rule as at {first}"
 
 
 def _lacking_alerts(groups: Sequence[rules.RuleGroup]) -> str:

@@ -73,6 +73,17 @@ def test_check_notes_what_may_not_be_meant_and_still_says_valid(tmp_path: Path) 
     assert done.out[-1].startswith("valid: 1 deployments, 1 rules, ")
 
 
+def test_check_notes_rules_that_are_given_twice(tmp_path: Path) -> None:
+    other = "      - {alert: Down, expr: up == 0, labels: {severity: info}}\n      - {record: Down, expr: up == 0}\n"
+    (tmp_path / "rules.yaml").write_text(RULES + other + "      - {alert: Down, expr: up == 0, for: 5m}\n")
+    (tmp_path / "more.yaml").write_text(RULES)
+    done = opsconsole("check", "--config", written(tmp_path, {"rules": {"files": ["rules.yaml", "more.yaml"]}}), cwd=tmp_path)
+    assert (done.status, done.err, len(done.out)) == (0, [], 3)
+    first = "is the same rule as at line 4 of rules (group g)"
+    assert done.out[0] == f"console.yaml:2: note: Down at line 7 of rules (group g) {first}"
+    assert done.out[1] == f"console.yaml:2: note: Down at line 4 of more (group g) {first}"
+
+
 def test_serve_with_a_bad_file_tells_the_same_and_ends(tmp_path: Path, bad: Path) -> None:
     assert opsconsole("serve", cwd=tmp_path) == opsconsole("check", cwd=tmp_path)
 

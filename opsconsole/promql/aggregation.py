@@ -24,24 +24,24 @@ _CELLS = 1 << 17
 _Reduction = Callable[[Values, Mask], Values]
 
 
-def aggregate(node: Aggregate, vector: Vector, param: Values | str | None, compat: int, notes: Notes, budget: Budget) -> Vector:
-    if isinstance(param, np.ndarray) and compat > 2 and not _sensible(node, param, notes):
+def aggregate(node: Aggregate, vector: Vector, param: Values | str | None, notes: Notes, budget: Budget) -> Vector:
+    if isinstance(param, np.ndarray) and not _sensible(node, param, notes):
         return Vector.empty(vector.values.shape[1])
     if node.op == "limit_ratio":
         return limits.limit_ratio(vector, np.asarray(param, dtype=float))
     if node.op in ("topk", "bottomk"):
-        return _extremes(node, vector, np.asarray(param, dtype=float), compat, budget)
+        return _extremes(node, vector, np.asarray(param, dtype=float), budget)
     groups = vector.labels.grouped(node.grouping, by=not node.without)
     if node.op == "limitk":
         return limits.limitk(vector, [rows.tolist() for _, rows in groups.rows()], np.asarray(param, dtype=float))
     if node.op == "count_values":
-        return _count_values(vector, groups, str(param), compat, budget)
+        return _count_values(vector, groups, str(param), budget)
     steps = vector.values.shape[1]
     budget.hold(len(groups) * steps)
     values, present = np.empty((len(groups), steps)), np.empty((len(groups), steps), dtype=bool)
     for numbers, members, columns in _pieces(groups, steps, budget):
         given, here = _side_by_side(vector, members, columns)
-        reduce = _reduction(node.op, param if param is None or isinstance(param, str) else param[columns], compat)
+        reduce = _reduction(node.op, param if param is None or isinstance(param, str) else param[columns])
         shape = (len(numbers), -1)
         values[numbers, columns] = reduce(given, here).reshape(shape)
         present[numbers, columns] = here.any(axis=0).reshape(shape)
@@ -84,11 +84,11 @@ def _side_by_side(vector: Vector, members: Indices, columns: slice) -> tuple[Val
     return values.reshape(len(members), -1), present.reshape(len(members), -1)
 
 
-def _reduction(op: str, param: Values | str | None, compat: int) -> _Reduction:
+def _reduction(op: str, param: Values | str | None) -> _Reduction:
     if op == "quantile":
         each = np.asarray(param, dtype=float)
         return lambda values, present: _quantile(values, present, np.resize(each, values.shape[1]))
-    return _PROMETHEUS_2.get(op, _REDUCTIONS[op]) if compat == 2 else _REDUCTIONS[op]
+    return _REDUCTIONS[op]
 
 
 def _sum(values: Values, present: Mask) -> Values:
@@ -151,20 +151,8 @@ _REDUCTIONS: dict[str, _Reduction] = {
 }
 
 
-def _variance_2(values: Values, present: Mask) -> Values:
-    """Prometheus 2 gave a single element no variance, were it NaN or infinite."""
-    return np.where(present.sum(axis=0) == 1, 0.0, _variance(values, present))
-
-
-_PROMETHEUS_2: dict[str, _Reduction] = {
-    "sum": lambda values, present: np.cumsum(np.where(present, values, 0.0), axis=0)[-1],
-    "stdvar": _variance_2,
-    "stddev": lambda values, present: np.sqrt(_variance_2(values, present)),
-}
-
-
-def _count_values(vector: Vector, groups: Groups, label: str, compat: int, budget: Budget) -> Vector:
-    if not may_be_label(label, compat):
+def _count_values(vector: Vector, groups: Groups, label: str, budget: Budget) -> Vector:
+    if not may_be_label(label):
         raise QueryError(f'invalid label name "{label}"')
     steps = vector.values.shape[1]
     rows, columns = np.nonzero(vector.present)
@@ -184,7 +172,7 @@ def _count_values(vector: Vector, groups: Groups, label: str, compat: int, budge
     return Vector(LabelSets(numbers), counts, counts > 0)
 
 
-def _extremes(node: Aggregate, vector: Vector, counts: Values, compat: int, budget: Budget) -> Vector:
+def _extremes(node: Aggregate, vector: Vector, counts: Values, budget: Budget) -> Vector:
     """The k elements of each group that win at each step, best first at an instant; NaN loses to every number."""
     if (wrong := ~(np.abs(counts) < _LARGEST_COUNT)).any():
         raise QueryError(f"Scalar value {format_value(float(counts[wrong][0]))} overflows int64")
@@ -198,14 +186,14 @@ def _extremes(node: Aggregate, vector: Vector, counts: Values, compat: int, budg
         wanted = np.resize(np.clip(np.trunc(counts[columns]), 0, len(members)).astype(np.intp), values.shape[1])
         real = members >= 0
         narrow = np.repeat(real.sum(axis=0) <= _MANY, values.shape[1] // members.shape[1])
-        won = _winning(values, present, wanted, narrow, compat, largest=largest)
+        won = _winning(values, present, wanted, narrow, largest=largest)
         kept[members[real], columns] = won.reshape(*members.shape, -1)[real]
     if steps == 1:
         vector, kept = _best_first(vector, kept, groups, largest=largest)
     return Vector(vector.labels, vector.values, kept).compact()
 
 
-def _winning(values: Values, present: Mask, wanted: Indices, narrow: Mask, compat: int, *, largest: bool) -> Mask:
+def _winning(values: Values, present: Mask, wanted: Indices, narrow: Mask, *, largest: bool) -> Mask:
     """Which of each column's elements are among the `wanted` best; of equals those that Prometheus keeps, where the group is
     `narrow`, and else the first by their labels."""
     keys = np.where(present, -values if largest else values, np.nan).T
@@ -222,7 +210,7 @@ def _winning(values: Values, present: Mask, wanted: Indices, narrow: Mask, compa
     won |= equal if not ties.any() else equal & (np.cumsum(equal, axis=1) <= room[:, None])
     for column in np.flatnonzero(ties & narrow).tolist():
         here = np.flatnonzero(present[:, column])
-        chosen = winners(values[here, column].tolist(), int(wanted[column]), largest=largest, compat=compat)
+        chosen = winners(values[here, column].tolist(), int(wanted[column]), largest=largest, compat=3)
         won[column] = False
         won[column, here[chosen]] = True
     return won.T

@@ -74,7 +74,7 @@ class Evaluator:
                 return self._binary(expr, grid)
             case Aggregate():
                 param = None if expr.param is None else self._plain(expr.param, grid)
-                return aggregation.aggregate(expr, self.vector(expr.expr, grid), param, self._compat, self.notes, self._budget)
+                return aggregation.aggregate(expr, self.vector(expr.expr, grid), param, self.notes, self._budget)
             case Call():
                 return self._call(expr, grid)
         raise TypeError(f"{type(expr).__name__} has no value of its own")
@@ -238,7 +238,7 @@ class Evaluator:
         if isinstance(inner, Range) and inner.selector.edges:
             return self._edged(node, inner, grid)
         function = self._over_range_function(node.name)
-        vector = self._windowed(node.args[at], grid, lambda seen: function(seen, self._compat, *params))
+        vector = self._windowed(node.args[at], grid, lambda seen: function(seen, *params))
         self._annotate(node, params, vector)
         return vector if node.name in _KEEP_NAMES else vector.nameless()
 
@@ -311,7 +311,7 @@ class Evaluator:
         return self._absent(node.args[0], self.vector(node.args[0], grid))
 
     def _call_absent_over_time(self, node: Call, grid: Grid) -> Value:
-        return self._absent(node.args[0], self._windowed(node.args[0], grid, lambda seen: overtime.present_over_time(seen, 0)))
+        return self._absent(node.args[0], self._windowed(node.args[0], grid, overtime.present_over_time))
 
     def _absent(self, expr: Expr, vector: Vector) -> Vector:
         missing: Mask = ~np.any(vector.present, axis=0, keepdims=True)[0]
@@ -354,16 +354,13 @@ class Evaluator:
     def _call_histogram_quantile(self, node: Call, grid: Grid) -> Value:
         quantile, vector = self.scalar(node.args[0], grid), self.vector(node.args[1], grid)
         self.notes.quantiles(quantile, start_of(node.args[0]))
-        return histograms.histogram_quantile(quantile, vector, self._compat, self._place(node.args[1], grid))
+        return histograms.histogram_quantile(quantile, vector, self._place(node.args[1], grid))
 
     def _place(self, expr: Expr, grid: Grid) -> histograms.Place:
         return histograms.Place(self.notes, start_of(expr), grid.times)
 
     def _call_histogram_fraction(self, node: Call, grid: Grid) -> Value:
-        """In Prometheus 2 for native histograms alone, which are not kept here."""
         lower, upper, vector = self.scalar(node.args[0], grid), self.scalar(node.args[1], grid), self.vector(node.args[2], grid)
-        if self._compat == 2:
-            return Vector.empty(grid.steps)
         return histograms.histogram_fraction(lower, upper, vector, self._place(node.args[2], grid))
 
     def _call_label_replace(self, node: Call, grid: Grid) -> Value:

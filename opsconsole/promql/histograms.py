@@ -29,21 +29,19 @@ class Place:
     times: Millis
 
 
-def histogram_quantile(quantile: Values, vector: Vector, compat: int, place: Place) -> Vector:
+def histogram_quantile(quantile: Values, vector: Vector, place: Place) -> Vector:
     def estimate(bounds: Values, counts: Values, at: Any) -> Values:
         bounds, counts = coalesced(bounds, counts)
-        if compat == 2:
-            return quantiles(quantile[at], bounds, np.fmax.accumulate(counts, axis=0))
         rising, forced = _rising(counts)
         if forced is not None and np.isposinf(bounds[-1]):
             _tell(place, bounds, rising - counts, forced & (quantile[at] >= 0) & (quantile[at] <= 1), at)
         return quantiles(quantile[at], bounds, rising)
 
-    return _estimated(vector, estimate, compat, place)
+    return _estimated(vector, estimate, place)
 
 
 def histogram_fraction(lower: Values, upper: Values, vector: Vector, place: Place) -> Vector:
-    return _estimated(vector, lambda bounds, counts, at: _fractions(lower[at], upper[at], bounds, counts), 3, place)
+    return _estimated(vector, lambda bounds, counts, at: _fractions(lower[at], upper[at], bounds, counts), place)
 
 
 def _tell(place: Place, bounds: Values, missing: Values, forced: Mask, at: Any) -> None:
@@ -51,14 +49,14 @@ def _tell(place: Place, bounds: Values, missing: Values, forced: Mask, at: Any) 
         place.notes.forced(Forced.of(bounds, missing, forced, place.times[at]), "", place.position)
 
 
-def _estimated(vector: Vector, estimate: Callable[[Values, Values, Any], Values], compat: int, place: Place) -> Vector:
+def _estimated(vector: Vector, estimate: Callable[[Values, Values, Any], Values], place: Place) -> Vector:
     """One value per histogram and step, from the buckets that are there at that step.
 
-    Histograms that differ in name only are an error, as any labels that collide; Prometheus 2 mixed their buckets.
+    Histograms that differ in name only are an error, as any labels that collide.
     """
     steps = vector.values.shape[1]
-    groups = vector.labels.grouped(("le",), by=False, named=compat != 2)
-    layouts, malformed = vector.labels.derived(("layouts", compat == 2), lambda: _layouts(vector.labels, groups))
+    groups = vector.labels.grouped(("le",), by=False, named=True)
+    layouts, malformed = vector.labels.derived("layouts", lambda: _layouts(vector.labels, groups))
     for bound, name in malformed:
         place.notes.bucket(bound, name, place.position)
     values, present = np.full((len(groups), steps), np.nan), np.zeros((len(groups), steps), dtype=bool)

@@ -6,6 +6,7 @@ What a character may be depends on the braces or brackets that it stands in (pro
 import re
 from typing import NoReturn
 
+from opsconsole.promql.strings import rune, string_end
 from opsconsole.promql.tokens import KEYWORDS, NUMBER_WORDS, Kind, Token, go_quoted, parse_error
 
 _SPACE = re.compile(r"(?:[ \t\r\n]+|#[^\r\n]*)+")
@@ -19,9 +20,7 @@ _UNITS = re.compile(r"[smhdwy]s?(?:[0-9]+[smhdw]s?)*")
 _DIGITS = re.compile(r"[0-9]*")
 _CONTINUED = re.compile(r"[A-Za-z0-9_.]")
 _OPERATORS = re.compile(r"==|!=|<=|>=|</|>/|[-+*/%^<>]")
-_ESCAPES = {"x": (2, 16, 255), "u": (4, 16, 0x10FFFF), "U": (8, 16, 0x10FFFF)}
 _DURATION_WORDS = frozenset({"step", "range", "min_of", "max_of"})
-_BROKEN = "\ufffd"
 
 
 class Lexer:
@@ -61,15 +60,15 @@ class Lexer:
             self._in_braces = char != "}"
             return self._token(Kind.SYMBOL, 1)
         if char in "\"'`":
-            return self._string(char)
+            return self._token(Kind.STRING, string_end(self._text, self._at, self._fail) - self._at)
         if char == "=":
             return self._token(Kind.SYMBOL, 2 if following == "~" else 1)
         if char == "!":
             if following and following in "~=":
                 return self._token(Kind.SYMBOL, 2)
-            self._fail(f"unexpected character after '!' inside braces: {_rune(following)}")
+            self._fail(f"unexpected character after '!' inside braces: {rune(following)}")
         brace = "unexpected left brace" if char == "{" else "unexpected character inside braces:"
-        return self._fail(f"{brace} {_rune(char)}")
+        return self._fail(f"{brace} {rune(char)}")
 
     def _bracketed(self, char: str) -> Token:
         """Within brackets stand durations and one colon; once a number was read, the words for all else are those of outside."""
@@ -93,7 +92,7 @@ class Lexer:
         if self._begins_number(char):
             self._after_duration = self._after_number = True
             return self._number()
-        return self._fail(f"unexpected character in duration expression: {_rune(char)}")
+        return self._fail(f"unexpected character in duration expression: {rune(char)}")
 
     def _after_a_number(self, char: str) -> Token:
         if not char and not self._parens:
@@ -101,7 +100,7 @@ class Lexer:
         if char == "[":
             self._fail("unexpected left bracket '['")
         if _NAME.match(self._text, self._at):
-            self._fail(f"unexpected character: {_rune(char)}, expected ':'")
+            self._fail(f"unexpected character: {rune(char)}, expected ':'")
         return self._outside(char)
 
     def _colon(self) -> Token:
@@ -128,7 +127,7 @@ class Lexer:
             self._in_braces = char == "{"
             return self._token(Kind.SYMBOL, 1)
         if char in "\"'`":
-            return self._string(char)
+            return self._token(Kind.STRING, string_end(self._text, self._at, self._fail) - self._at)
         if self._begins_number(char):
             return self._number()
         if word := _WORD.match(self._text, self._at):
@@ -154,9 +153,9 @@ class Lexer:
         if char == "=":
             return self._token(Kind.SYMBOL, 1)
         if char == "!":
-            self._fail(f"unexpected character after '!': {_rune(following)}")
+            self._fail(f"unexpected character after '!': {rune(following)}")
         what = "unexpected right bracket" if char == "]" else "unexpected character:"
-        return self._fail(f"{what} {_rune(char)}")
+        return self._fail(f"{what} {rune(char)}")
 
     def _parenthesis(self, char: str) -> Token:
         self._parens += (char == "(") - (char == ")")
@@ -184,44 +183,3 @@ class Lexer:
 
     def _goes_on(self, at: int) -> bool:
         return _CONTINUED.match(self._text, at) is not None
-
-    def _string(self, mark: str) -> Token:
-        at = self._at + 1
-        while (char := self._char(at)) != mark:
-            if char == _BROKEN or "\ud800" <= char < "\ue000":
-                self._fail("invalid UTF-8 rune")
-            if not char or (char == "\n" and mark != "`"):
-                self._fail("unterminated raw string" if mark == "`" else "unterminated quoted string")
-            at = self._escape(at + 1, mark) if char == "\\" and mark != "`" else at + 1
-        return self._token(Kind.STRING, at + 1 - self._at)
-
-    def _escape(self, at: int, mark: str) -> int:
-        """Past an escape sequence whose backslash stands before `at`."""
-        char = self._char(at)
-        if char and char in "abfnrtv\\" + mark:
-            return at + 1
-        if not char:
-            self._fail("escape sequence not terminated")
-        octal = char in "01234567"
-        if not octal and char not in _ESCAPES:
-            self._fail(f"unknown escape sequence {_named_rune(char)}")
-        digits, base, most = (3, 8, 255) if octal else _ESCAPES[char]
-        begin = at + (not octal)
-        for digit in self._text[begin : begin + digits].ljust(digits, "\0"):
-            if digit == "\0":
-                self._fail("escape sequence not terminated")
-            if digit not in "0123456789abcdefABCDEF" or int(digit, 16) >= base:
-                self._fail(f"illegal character {_named_rune(digit)} in escape sequence")
-        value = int(self._text[begin : begin + digits], base)
-        if value > most or 0xD800 <= value < 0xE000:
-            self._fail("escape sequence is an invalid Unicode code point")
-        return begin + digits
-
-
-def _rune(char: str) -> str:
-    """As Go prints a character that is quoted; there is none at the end, which Go takes for a broken one."""
-    return go_quoted(char or _BROKEN, "'")
-
-
-def _named_rune(char: str) -> str:
-    return f"U+{ord(char):04X} '{char}'" if char.isprintable() else f"U+{ord(char):04X}"

@@ -49,7 +49,7 @@ def _quantile_named(host: Host, node: Call, arg: Expr, vector: Vector, label: st
     quantiles = host.scalar(arg, grid)
     host.notes.quantiles(quantiles, start_of(arg))
     place = histograms.Place(host.notes, start_of(node.args[0]), grid.times)
-    part = histograms.histogram_quantile(quantiles, vector, 3, place)
+    part = histograms.histogram_quantile(quantiles, vector, place)
     values, inverse = np.unique(quantiles, return_inverse=True)
     labels: list[Labels] = []
     masks = []

@@ -14,11 +14,11 @@ _MOST_GATHERED = 1 << 20
 """Samples of all windows that are laid side by side at a time."""
 
 
-def sum_over_time(window: Window, compat: int) -> Result:
+def sum_over_time(window: Window) -> Result:
     return window.sums(), window.having(1)
 
 
-def avg_over_time(window: Window, compat: int) -> Result:
+def avg_over_time(window: Window) -> Result:
     """The sum by the count, except where the sum leaves a float's range: there each value is divided first."""
     means = window.sums() / window.counts
     wide = np.isinf(means) & (window.counts > 0)
@@ -30,31 +30,31 @@ def avg_over_time(window: Window, compat: int) -> Result:
     return means, window.having(1)
 
 
-def min_over_time(window: Window, compat: int) -> Result:
+def min_over_time(window: Window) -> Result:
     return window.reduced(np.fmin), window.having(1)
 
 
-def max_over_time(window: Window, compat: int) -> Result:
+def max_over_time(window: Window) -> Result:
     return window.reduced(np.fmax), window.having(1)
 
 
-def count_over_time(window: Window, compat: int) -> Result:
+def count_over_time(window: Window) -> Result:
     return np.broadcast_to(window.counts.astype(float), window.shape), window.having(1)
 
 
-def present_over_time(window: Window, compat: int) -> Result:
+def present_over_time(window: Window) -> Result:
     return np.ones(window.shape), window.having(1)
 
 
-def last_over_time(window: Window, compat: int) -> Result:
+def last_over_time(window: Window) -> Result:
     return window.last_values(), window.having(1)
 
 
-def first_over_time(window: Window, compat: int) -> Result:
+def first_over_time(window: Window) -> Result:
     return window.first_values(), window.having(1)
 
 
-def stdvar_over_time(window: Window, compat: int) -> Result:
+def stdvar_over_time(window: Window) -> Result:
     """The population's variance, by Welford's recurrence, so that values far from zero lose nothing."""
     count, mean, squares = np.zeros(window.shape), np.zeros(window.shape), np.zeros(window.shape)
     for _, value, inside in window.columns():
@@ -66,12 +66,12 @@ def stdvar_over_time(window: Window, compat: int) -> Result:
     return squares / count, window.having(1)
 
 
-def stddev_over_time(window: Window, compat: int) -> Result:
-    variance, present = stdvar_over_time(window, compat)
+def stddev_over_time(window: Window) -> Result:
+    variance, present = stdvar_over_time(window)
     return np.sqrt(variance), present
 
 
-def quantile_over_time(window: Window, compat: int, quantile: Values) -> Result:
+def quantile_over_time(window: Window, quantile: Values) -> Result:
     return _in_parts(window, lambda part, cut: _quantiles(part, quantile[None, cut])), window.having(1)
 
 
@@ -79,7 +79,7 @@ def _quantiles(window: Window, quantile: Values) -> Values:
     return quantile_of_sorted(_sorted(window), np.broadcast_to(window.counts, window.shape), quantile)
 
 
-def mad_over_time(window: Window, compat: int) -> Result:
+def mad_over_time(window: Window) -> Result:
     """The median of the distances from the median; NaN if any sample is."""
     deviation = _in_parts(window, lambda part, _: _deviations(part))
     return np.where(window.reduced(np.maximum) >= -np.inf, deviation, np.nan), window.having(1)
@@ -114,19 +114,19 @@ def _sorted(window: Window) -> Values:
     return sorted_nan_first(_gathered(window), np.broadcast_to(window.counts, window.shape))
 
 
-def ts_of_first_over_time(window: Window, compat: int) -> Result:
+def ts_of_first_over_time(window: Window) -> Result:
     return np.broadcast_to(window.times(window.first), window.shape), window.having(1)
 
 
-def ts_of_last_over_time(window: Window, compat: int) -> Result:
+def ts_of_last_over_time(window: Window) -> Result:
     return np.broadcast_to(window.times(window.last - 1), window.shape), window.having(1)
 
 
-def ts_of_max_over_time(window: Window, compat: int) -> Result:
+def ts_of_max_over_time(window: Window) -> Result:
     return _time_of_extreme(window, np.greater_equal)
 
 
-def ts_of_min_over_time(window: Window, compat: int) -> Result:
+def ts_of_min_over_time(window: Window) -> Result:
     return _time_of_extreme(window, np.less_equal)
 
 
@@ -139,7 +139,7 @@ def _time_of_extreme(window: Window, beats: Any) -> Result:
     return at, window.having(1)
 
 
-def double_exponential_smoothing(window: Window, compat: int, smoothing: Values, trend: Values) -> Result:
+def double_exponential_smoothing(window: Window, smoothing: Values, trend: Values) -> Result:
     """Holt's linear method: level and trend, each smoothed by its own factor, between 0 and 1 exclusive."""
     for name, factor in (("smoothing", smoothing), ("trend", trend)):
         if (wrong := ~((factor > 0) & (factor < 1))).any():

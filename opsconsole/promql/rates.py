@@ -17,19 +17,19 @@ _THRESHOLD = 1.1
 Result = tuple[Values, Mask]
 
 
-def rate(window: Window, compat: int) -> Result:
-    return _extrapolated(window, compat, counter=True, per_second=True)
+def rate(window: Window) -> Result:
+    return _extrapolated(window, counter=True, per_second=True)
 
 
-def increase(window: Window, compat: int) -> Result:
-    return _extrapolated(window, compat, counter=True, per_second=False)
+def increase(window: Window) -> Result:
+    return _extrapolated(window, counter=True, per_second=False)
 
 
-def delta(window: Window, compat: int) -> Result:
-    return _extrapolated(window, compat, counter=False, per_second=False)
+def delta(window: Window) -> Result:
+    return _extrapolated(window, counter=False, per_second=False)
 
 
-def _extrapolated(window: Window, compat: int, *, counter: bool, per_second: bool) -> Result:
+def _extrapolated(window: Window, *, counter: bool, per_second: bool) -> Result:
     first, change = window.first_values(), window.last_values() - window.first_values()
     if counter:
         change = change + _lost_by_resets(window)
@@ -38,10 +38,7 @@ def _extrapolated(window: Window, compat: int, *, counter: bool, per_second: boo
     sampled = (last_at - first_at) / 1000.0
     average = sampled / np.maximum(window.counts - 1, 1)
     to_zero = np.where((change > 0) & (first >= 0), sampled * (first / change), np.inf) if counter else np.inf
-    if compat == 2:
-        to_start = _stretch(np.minimum(to_start, to_zero), average)
-    else:
-        to_start = np.minimum(_stretch(to_start, average), to_zero)
+    to_start = np.minimum(_stretch(to_start, average), to_zero)
     factor = (sampled + to_start + _stretch(to_end, average)) / sampled
     if per_second:
         factor = factor / ((window.ends - window.starts) / 1000.0)
@@ -63,11 +60,11 @@ def _lost_by_resets(window: Window) -> Any:
     return np.where(window.counts > 1, window.reduced(np.add, lost, skip=1), 0.0)
 
 
-def irate(window: Window, compat: int) -> Result:
+def irate(window: Window) -> Result:
     return _instantaneous(window, per_second=True)
 
 
-def idelta(window: Window, compat: int) -> Result:
+def idelta(window: Window) -> Result:
     return _instantaneous(window, per_second=False)
 
 
@@ -80,12 +77,12 @@ def _instantaneous(window: Window, *, per_second: bool) -> Result:
     return change / (elapsed / 1000.0), window.having(2)
 
 
-def changes(window: Window, compat: int) -> Result:
+def changes(window: Window) -> Result:
     values = window.block.values
     return _counted(window, (values[:, 1:] != values[:, :-1]) & ~(np.isnan(values[:, 1:]) & np.isnan(values[:, :-1])))
 
 
-def resets(window: Window, compat: int) -> Result:
+def resets(window: Window) -> Result:
     return _counted(window, window.block.values[:, 1:] < window.block.values[:, :-1])
 
 
@@ -104,12 +101,12 @@ def _difference(window: Window, running: Values) -> Values:
     return difference
 
 
-def deriv(window: Window, compat: int) -> Result:
+def deriv(window: Window) -> Result:
     slope, _ = _regression(window, window.times_ms(window.first))
     return slope, window.having(2)
 
 
-def predict_linear(window: Window, compat: int, ahead: Values) -> Result:
+def predict_linear(window: Window, ahead: Values) -> Result:
     """The regression's value `ahead` seconds after the evaluation time."""
     slope, intercept = _regression(window, window.now[None, :])
     return slope * ahead + intercept, window.having(2)

@@ -203,7 +203,7 @@ def is_label_name(text: str) -> bool:
     return _LABEL.fullmatch(text) is not None
 
 
-def may_be_label(name: str, compat: int) -> bool:
+def may_be_label(name: str, compat: int = 3) -> bool:
     """Whether a label may be called so: in Prometheus 3 by any text at all that is sound UTF-8."""
     if compat == 2:
         return is_label_name(name)

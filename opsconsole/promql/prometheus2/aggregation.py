@@ -12,8 +12,9 @@ from opsconsole.promql.labelsets import LabelSets
 from opsconsole.promql.literals import format_value
 from opsconsole.promql.nodes import Aggregate
 from opsconsole.promql.notes import Notes
-from opsconsole.promql.prometheus2.words import go_general, go_quoted
+from opsconsole.promql.prometheus2.words import go_general
 from opsconsole.promql.selectors import is_label_name
+from opsconsole.promql.tokens import go_quoted
 from opsconsole.promql.vectors import Mask, Vector, grouped
 
 _LARGEST_COUNT, _LEAST_COUNT = 9223372036854774784.0, -(2.0**63)
@@ -28,7 +29,7 @@ def aggregate(node: Aggregate, vector: Vector, param: Values | str | None, notes
     if node.op in ("topk", "bottomk"):
         return _extremes(node, vector, np.asarray(param, dtype=float))
     if (reduction := _REDUCTIONS.get(node.op)) is None:
-        return aggregation.aggregate(node, vector, param, 2, notes, budget)
+        return aggregation.aggregate(node, vector, param, notes, budget)
     groups = vector.labels.grouped(node.grouping, by=not node.without)
     if not len(groups):
         return Vector.empty(vector.values.shape[1])

@@ -118,6 +118,11 @@ class Evaluator2(Evaluator):
     def _call_histogram_quantile(self, node: Call, grid: Grid) -> Value:
         return histogram_quantile(self.scalar(node.args[0], grid), self.vector(node.args[1], grid))
 
+    def _call_histogram_fraction(self, node: Call, grid: Grid) -> Value:
+        """For native histograms alone, which are not kept here."""
+        self.scalar(node.args[0], grid), self.scalar(node.args[1], grid), self.vector(node.args[2], grid)
+        return Vector.empty(grid.steps)
+
     def _call_label_replace(self, node: Call, grid: Grid) -> Value:
         target, replacement, source, regex = self._strings(node, grid)
         plain = regex if complaint(regex) else of_one_line(regex)

@@ -7,7 +7,8 @@ from typing import NoReturn
 from opsconsole.promql.literals import unquote
 from opsconsole.promql.prometheus2.lexer import Lexer
 from opsconsole.promql.prometheus2.numbers import parse_duration_ms, parse_number
-from opsconsole.promql.prometheus2.words import Item, Kind, go_quoted, parse_error
+from opsconsole.promql.prometheus2.words import Item, Kind
+from opsconsole.promql.tokens import go_quoted, parse_error
 
 _WORDS = (Kind.OPERATOR, Kind.MARK, Kind.KEYWORD)
 

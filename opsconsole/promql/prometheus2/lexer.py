@@ -3,7 +3,9 @@
 import re
 from typing import NoReturn
 
-from opsconsole.promql.prometheus2.words import Item, Kind, go_quoted, kind_of, parse_error
+from opsconsole.promql.prometheus2.words import Item, Kind, kind_of
+from opsconsole.promql.strings import rune, string_end
+from opsconsole.promql.tokens import go_quoted, parse_error
 
 _SPACE = re.compile(r"(?:[ \t\r\n]+|#[^\r\n]*)+")
 _WORD = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
@@ -14,8 +16,6 @@ _DIGITS = re.compile(r"[0-9]+")
 _BLANK = re.compile(r"[ \t\r\n]*")
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9_]")
 _OPERATORS = re.compile(r"==|!=|<=|>=|[-+*/%^<>]")
-_ESCAPES = {"x": (2, 16, 255), "u": (4, 16, 0x10FFFF), "U": (8, 16, 0x10FFFF)}
-_REPLACEMENT = "\ufffd"
 
 
 class Lexer:
@@ -53,17 +53,17 @@ class Lexer:
         if char == ",":
             return self._item(Kind.MARK, 1)
         if char in "\"'`":
-            return self._string(char)
+            return self._item(Kind.STRING, string_end(self._text, self._at, self._fail) - self._at)
         if char == "=":
             return self._item(Kind.OPERATOR if following == "~" else Kind.MARK, 2 if following == "~" else 1)
         if char == "!":
             if following and following in "~=":
                 return self._item(Kind.OPERATOR, 2)
-            self._fail(f"unexpected character after '!' inside braces: {_rune(following)}")
+            self._fail(f"unexpected character after '!' inside braces: {rune(following)}")
         if char == "{":
             self._fail("unexpected left brace '{'")
         if char != "}":
-            self._fail(f"unexpected character inside braces: {_rune(char)}")
+            self._fail(f"unexpected character inside braces: {rune(char)}")
         self._in_braces = False
         return self._item(Kind.MARK, 1)
 
@@ -79,7 +79,7 @@ class Lexer:
         if char == "@":
             return self._item(Kind.AT, 1)
         if char in "\"'`":
-            return self._string(char)
+            return self._item(Kind.STRING, string_end(self._text, self._at, self._fail) - self._at)
         if char in "0123456789" or (char == "." and (self._char(self._at + 1) or "x") in "0123456789"):
             return self._number()
         if word := _WORD.match(self._text, self._at):
@@ -95,13 +95,13 @@ class Lexer:
                 self._fail("unexpected character after '=': '~'")
             return self._item(Kind.MARK, 1)
         if char == "!":
-            self._fail(f"unexpected character after '!': {_rune(following)}")
-        return self._fail(f"unexpected character: {_rune(char)}")
+            self._fail(f"unexpected character after '!': {rune(following)}")
+        return self._fail(f"unexpected character: {rune(char)}")
 
     def _letter(self, char: str) -> Item:
         """Within brackets any letter is read as the colon."""
         if self._after_colon:
-            self._fail(f"unexpected colon {_rune(char)}")
+            self._fail(f"unexpected colon {rune(char)}")
         self._after_colon = True
         return self._item(Kind.MARK, 1)
 
@@ -154,45 +154,3 @@ class Lexer:
         if _ALPHANUMERIC.match(self._text, units.end()):
             self._fail(f"{complaint}: {go_quoted(self._text[self._at : units.end() + 1])}")
         return self._item(Kind.DURATION, units.end() - self._at)
-
-    def _string(self, mark: str) -> Item:
-        at = self._at + 1
-        while (char := self._char(at)) != mark:
-            if char == _REPLACEMENT:
-                self._fail("invalid UTF-8 rune")
-            if not char or (char == "\n" and mark != "`"):
-                self._fail("unterminated raw string" if mark == "`" else "unterminated quoted string")
-            at = self._escape(at + 1, mark) if char == "\\" and mark != "`" else at + 1
-        return self._item(Kind.STRING, at + 1 - self._at)
-
-    def _escape(self, at: int, mark: str) -> int:
-        """Past an escape sequence whose backslash stands before `at`."""
-        char = self._char(at)
-        if char and char in "abfnrtv\\" + mark:
-            return at + 1
-        if not char:
-            self._fail("escape sequence not terminated")
-        octal = char in "01234567"
-        if not octal and char not in _ESCAPES:
-            self._fail(f"unknown escape sequence {_named_rune(char)}")
-        digits, base, most = (3, 8, 255) if octal else _ESCAPES[char]
-        at, value = at + (not octal), 0
-        for place in range(at, at + digits):
-            digit = self._char(place)
-            if not digit:
-                self._fail("escape sequence not terminated")
-            if digit not in "0123456789abcdefABCDEF" or int(digit, 16) >= base:
-                self._fail(f"illegal character {_named_rune(digit)} in escape sequence")
-            value = value * base + int(digit, 16)
-        if value > most or 0xD800 <= value < 0xE000:
-            self._fail("escape sequence is an invalid Unicode code point")
-        return at + digits
-
-
-def _rune(char: str) -> str:
-    """As Go prints a character that is quoted; there is none at the end, which Go takes for a broken one."""
-    return go_quoted(char or _REPLACEMENT, "'")
-
-
-def _named_rune(char: str) -> str:
-    return f"U+{ord(char):04X} '{char}'" if char.isprintable() else f"U+{ord(char):04X}"

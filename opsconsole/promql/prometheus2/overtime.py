@@ -32,14 +32,14 @@ class _Sum:
         return np.where(np.isinf(self.total), self.total, self.value())
 
 
-def _sum_over_time(window: Window, compat: int) -> Result:
+def _sum_over_time(window: Window) -> Result:
     total = _Sum(window.shape)
     for _, value, inside in window.columns():
         total.add(value, inside)
     return total.finite_value(), window.having(1)
 
 
-def _avg_over_time(window: Window, compat: int) -> Result:
+def _avg_over_time(window: Window) -> Result:
     """A running mean, which an infinity decides until the opposite one or NaN comes."""
     mean, count = _Sum(window.shape), np.zeros(window.shape)
     for _, value, inside in window.columns():
@@ -50,7 +50,7 @@ def _avg_over_time(window: Window, compat: int) -> Result:
     return mean.finite_value(), window.having(1)
 
 
-def _stdvar_over_time(window: Window, compat: int) -> Result:
+def _stdvar_over_time(window: Window) -> Result:
     count, mean, squares = np.zeros(window.shape), _Sum(window.shape), _Sum(window.shape)
     for _, value, inside in window.columns():
         count = count + inside
@@ -60,16 +60,16 @@ def _stdvar_over_time(window: Window, compat: int) -> Result:
     return squares.value() / count, window.having(1)
 
 
-def _stddev_over_time(window: Window, compat: int) -> Result:
-    variance, present = _stdvar_over_time(window, compat)
+def _stddev_over_time(window: Window) -> Result:
+    variance, present = _stdvar_over_time(window)
     return np.sqrt(variance), present
 
 
-def _min_over_time(window: Window, compat: int) -> Result:
+def _min_over_time(window: Window) -> Result:
     return _extreme(window, np.less)
 
 
-def _max_over_time(window: Window, compat: int) -> Result:
+def _max_over_time(window: Window) -> Result:
     return _extreme(window, np.greater)
 
 
@@ -81,15 +81,15 @@ def _extreme(window: Window, beats: Any) -> Result:
     return best, window.having(1)
 
 
-def _rate(window: Window, compat: int) -> Result:
+def _rate(window: Window) -> Result:
     return _extrapolated(window, _seconds(window.ends - window.starts), counter=True)
 
 
-def _increase(window: Window, compat: int) -> Result:
+def _increase(window: Window) -> Result:
     return _extrapolated(window, None, counter=True)
 
 
-def _delta(window: Window, compat: int) -> Result:
+def _delta(window: Window) -> Result:
     return _extrapolated(window, None, counter=False)
 
 
@@ -128,12 +128,12 @@ def _stretch(distance: Any, average: Any) -> Any:
     return np.where(distance < average * _THRESHOLD, distance, average / 2)
 
 
-def _deriv(window: Window, compat: int) -> Result:
+def _deriv(window: Window) -> Result:
     slope, _ = _regression(window, window.times_ms(window.first))
     return slope, window.having(2)
 
 
-def _predict_linear(window: Window, compat: int, ahead: Values) -> Result:
+def _predict_linear(window: Window, ahead: Values) -> Result:
     slope, intercept = _regression(window, window.now[None, :])
     return slope * ahead + intercept, window.having(2)
 
@@ -156,7 +156,7 @@ def _regression(window: Window, origin_ms: Any) -> tuple[Values, Values]:
     return np.where(constant, flat, slope), np.where(constant, np.where(np.isinf(first), np.nan, first), intercept)
 
 
-def _holt_winters(window: Window, compat: int, smoothing: Values, trend: Values) -> Result:
+def _holt_winters(window: Window, smoothing: Values, trend: Values) -> Result:
     """Holt's linear method. A factor that is not between 0 and 1 is an error wherever a series has a sample; NaN passes."""
     there = window.having(1).any(axis=0)
     wrong = [there & ((factor <= 0) | (factor >= 1)) for factor in (smoothing, trend)]

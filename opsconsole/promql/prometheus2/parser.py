@@ -33,8 +33,9 @@ from opsconsole.promql.prometheus2.checks import Checker, starts
 from opsconsole.promql.prometheus2.items import Items
 from opsconsole.promql.prometheus2.pinning import overlooked
 from opsconsole.promql.prometheus2.selecting import grouping, selector
-from opsconsole.promql.prometheus2.words import OPERATORS, Item, Kind, go_quoted, may_name_metric
+from opsconsole.promql.prometheus2.words import OPERATORS, Item, Kind, may_name_metric
 from opsconsole.promql.signatures import AGGREGATIONS, NEWER, SIGNATURES
+from opsconsole.promql.tokens import go_quoted
 
 _POWERS = [("or",), ("and", "unless"), tuple(COMPARISONS), ("+", "-"), ("*", "/", "%", "atan2"), ("^",)]
 _POWER = {op: power for power, ops in enumerate(_POWERS, start=1) for op in ops}

@@ -1,13 +1,13 @@
-"""Tokens of Prometheus 2.42, what they are called in its complaints, and how Go quotes text."""
+"""Tokens of Prometheus 2.42, what they are called in its complaints, and how Go prints numbers there."""
 
 import enum
 from dataclasses import dataclass
 
 import numpy as np
 
-from opsconsole.model import QueryError
 from opsconsole.promql.nodes import COMPARISONS, SET_OPERATORS
 from opsconsole.promql.signatures import AGGREGATIONS, NEWER
+from opsconsole.promql.tokens import go_quoted
 
 
 class Kind(enum.StrEnum):
@@ -93,34 +93,6 @@ def may_name_label(item: Item) -> bool:
     """Within `by (…)` and its kin, where keywords are names too."""
     wordy = item.kind in (Kind.IDENTIFIER, Kind.METRIC, Kind.AGGREGATION, Kind.KEYWORD, Kind.OPERATOR, Kind.MARK)
     return wordy and (item.text[0].isalpha() or item.text[0] in "_:")
-
-
-def parse_error(text: str, position: int, message: str) -> QueryError:
-    """Line and column first; the column counts bytes of UTF-8, as Go does."""
-    before = text[:position]
-    column = len(before[before.rfind("\n") + 1 :].encode(errors="replace")) + 1
-    return QueryError(f"{before.count(chr(10)) + 1}:{column}: parse error: {message}", "bad_data", position)
-
-
-_NAMED_ESCAPES = {7: "\\a", 8: "\\b", 12: "\\f", 10: "\\n", 13: "\\r", 9: "\\t", 11: "\\v", 92: "\\\\"}
-
-
-def go_quoted(text: str, mark: str = '"') -> str:
-    """Go's `%q`: of a string in double quotes, of a character in single ones."""
-    return mark + "".join(_escaped(char, mark) for char in text) + mark
-
-
-def _escaped(char: str, mark: str) -> str:
-    code = ord(char)
-    if char == mark:
-        return "\\" + mark
-    if code in _NAMED_ESCAPES:
-        return _NAMED_ESCAPES[code]
-    if char.isprintable() or code == 0xFFFD:
-        return char
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def go_fixed(value: float) -> str:

@@ -58,7 +58,7 @@ class RemoteWrite:
         for family, kind, text, unit in message.described:
             self._metadata.note(family, Description(kind, text, unit))
         refs, wrong = await self._learn(message)
-        account = self._append(refs, message, wrong)
+        account = await self._append(refs, message, wrong)
         self._count(message, account)
         return account
 
@@ -97,7 +97,7 @@ class RemoteWrite:
             self._cache.put(name, ref)
         return ref
 
-    def _append(self, refs: Refs, message: Message, wrong: str) -> Account:
+    async def _append(self, refs: Refs, message: Message, wrong: str) -> Account:
         ahead = message.times > millis(self._clock.now() + AHEAD)
         good = (refs >= 0) & ~ahead
         too_far = int(np.count_nonzero(ahead & (refs >= 0)))
@@ -107,7 +107,7 @@ class RemoteWrite:
         invalid = len(good) - len(refs) - too_far + message.too_long
         if message.too_long:
             wrong = wrong or f"the labels of a series have more than {wire.LONGEST_NAME:,} bytes"
-        return Account(self._store.append_refs(times, refs, values), invalid, too_far, wrong)
+        return Account(await self._store.append_history(times, refs, values), invalid, too_far, wrong)
 
     def _count(self, message: Message, account: Account) -> None:
         self._telemetry.remote_write_samples.inc(len(message.refs))

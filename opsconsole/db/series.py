@@ -110,6 +110,16 @@ class BlockRow(NamedTuple):
     data: bytes
 
 
+class Span(NamedTuple):
+    """Where a block is and how much it holds, without that."""
+
+    id: int
+    bundle: int
+    start_ms: int
+    end_ms: int
+    samples: int
+
+
 def escaped(text: str) -> str:
     """Plain ASCII as JSON writes it: neither database takes NUL or half a surrogate pair in a text."""
     return json.dumps(text)[1:-1]
@@ -240,6 +250,18 @@ async def blocks_of(session: Session, bundles: Sequence[int], start_ms: int, end
         _among(session, blocks.c.bundle, bundles), blocks.c.start_ms <= end_ms, blocks.c.end_ms >= start_ms
     )
     return [BlockRow(*row) for row in (await session.execute(query.order_by(blocks.c.id))).all()]
+
+
+async def spans_of(session: Session, bundles: Sequence[int], start_ms: int, end_ms: int, most: int) -> list[Span]:
+    """Some blocks of the bundles that overlap the window."""
+    query = sa.select(blocks.c.id, blocks.c.bundle, blocks.c.start_ms, blocks.c.end_ms, blocks.c.samples).where(
+        _among(session, blocks.c.bundle, bundles), blocks.c.start_ms <= end_ms, blocks.c.end_ms >= start_ms
+    )
+    return [Span(*row) for row in (await session.execute(query.limit(most))).all()]
+
+
+async def blocks_by_id(session: Session, ids: Sequence[int]) -> list[BlockRow]:
+    return [BlockRow(*row) for row in (await session.execute(sa.select(*_BLOCK).where(_among(session, blocks.c.id, ids)))).all()]
 
 
 async def sizes_of(session: Session, bundles: Sequence[int], start_ms: int, end_ms: int) -> dict[int, int]:

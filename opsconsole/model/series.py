@@ -181,6 +181,10 @@ class MetricsStore(Protocol):
         """One sample for each ref, all of one time (Unix milliseconds), or each of its own."""
         ...
 
+    async def append_history(self, times: Millis, refs: Sequence[int] | Refs, values: Sequence[float] | Values) -> Appended:
+        """The same for whoever can wait: samples that long stood in the database are told as known or in conflict too."""
+        ...
+
     def end(self, at_ms: int, refs: Sequence[int]) -> None:
         """Mark series as ended with Prometheus' staleness marker."""
         ...

@@ -10,11 +10,10 @@ from opsconsole.tsdb.bundles import BUCKETS, buckets_of
 from opsconsole.tsdb.codec import Batch
 from opsconsole.tsdb.damage import Damage
 from opsconsole.tsdb.index import LabelIndex
-from opsconsole.tsdb.panel import find
 from opsconsole.tsdb.pieces import Ints, Mask, Piece, Run
 from opsconsole.tsdb.recent import Closed, Recent
 from opsconsole.tsdb.rows import NEVER, RowMap, Rows
-from opsconsole.tsdb.sealed import Block, Sealed
+from opsconsole.tsdb.sealed import Block, Sealed, compare
 
 _TIMES = 64
 """Different times up to which a batch is taken as so many scrapes."""
@@ -146,11 +145,9 @@ class Head:
         for bundle in np.unique(bundles).tolist():
             at = np.flatnonzero(bundles == bundle)
             for block in self.sealed.overlapping([bundle], int(times[at].min()), int(times[at].max())):
-                for piece in self.sealed.decoded.get(block):
-                    place = np.minimum(np.searchsorted(piece.ids, ids[at]), len(piece.ids) - 1)
-                    hit, equal = find(piece.ids[place] == ids[at], place, piece.times, piece.values, times[at], values[at])
-                    found[at] |= hit
-                    same[at] |= equal
+                hit, equal = compare(self.sealed.decoded.get(block), ids[at], times[at], values[at])
+                found[at] |= hit
+                same[at] |= equal
         return found, same
 
     # ── looking
@@ -162,6 +159,11 @@ class Head:
         """In which turn the series are sealed; -1 for those that memory does not hold."""
         rows = self._map.rows(ids)
         return np.where(rows < 0, -1, buckets_of(self._rows.bundle[rows]))
+
+    def bundles_of(self, ids: Ints) -> Ints:
+        """-1 for a series that memory does not hold."""
+        rows = self._map.rows(ids)
+        return np.where(rows < 0, -1, self._rows.bundle[rows])
 
     def labels_of(self, rows: Iterable[int]) -> list[Labels]:
         return [labels for row in rows if (labels := self._labels[row]) is not None]

@@ -5,10 +5,14 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from opsconsole.model import Millis, Values
 from opsconsole.tsdb.blockcodec import decode_block
 from opsconsole.tsdb.codec import CorruptError
 from opsconsole.tsdb.damage import Damage
-from opsconsole.tsdb.pieces import Piece
+from opsconsole.tsdb.panel import find
+from opsconsole.tsdb.pieces import Ints, Mask, Piece
 
 _MOST_DECODED = 4_000_000
 """Samples kept decoded: 32 MB."""
@@ -56,6 +60,20 @@ def decoded(block: Block, damage: Damage) -> list[Piece]:
     except CorruptError as error:
         damage.note("block", block.start_ms, block.end_ms, error)
         return []
+
+
+def compare(pieces: Sequence[Piece], ids: Ints, times: Millis, values: Values) -> tuple[Mask, Mask]:
+    """Which of these samples stand at times that the pieces have one of their series at, and where of the same value."""
+    found, same = np.zeros(len(ids), np.bool_), np.zeros(len(ids), np.bool_)
+    wanted = set(ids.tolist())
+    for piece in pieces:
+        if wanted.isdisjoint(piece.ids.tolist()):
+            continue
+        place = np.minimum(np.searchsorted(piece.ids, ids), len(piece.ids) - 1)
+        hit, equal = find(piece.ids[place] == ids, place, piece.times, piece.values, times, values)
+        found |= hit
+        same |= equal
+    return found, same
 
 
 class Sealed:

@@ -20,6 +20,7 @@ from opsconsole.tsdb.journal import Journal
 from opsconsole.tsdb.keeper import Keeper
 from opsconsole.tsdb.late import TIME_LIMIT
 from opsconsole.tsdb.reader import Reader
+from opsconsole.tsdb.recall import Recall
 from opsconsole.tsdb.registry import Registry
 from opsconsole.tsdb.settings import Settings
 
@@ -42,6 +43,7 @@ class Store:
         self._registry = Registry(self._head, telemetry, settings.max_series_per_deployment)
         self._keeper = Keeper(db, self._head, self._journal, self._registry, settings)
         self._reader = Reader(db, self._head, self._keeper)
+        self._recall = Recall(db, self._head, self._keeper)
         self._writing = asyncio.Lock()
         self._failure: str | None = None
         self._behind_since: datetime | None = None
@@ -72,6 +74,19 @@ class Store:
         ids = np.array(refs, np.int64)
         times = np.full(len(ids), at_ms, np.int64)
         return self._take(ids, times, np.array(values, np.float64), millis(self._clock.now()))
+
+    async def append_history(self, times: Millis, refs: Sequence[int] | Ids, values: Sequence[float] | Values) -> Appended:
+        """`append_refs` for whoever can wait: where only the database has a sample at a time, that too is told."""
+        batch = Batch(np.array(refs, np.int64), np.array(times, np.int64), np.array(values, np.float64))
+        oldest = millis(self._clock.now() - self._settings.retention)
+        known, same = await self._recall.find(batch, oldest)
+        if not known.any():
+            return self.append_refs(batch.times, batch.ids, batch.values)
+        rest = batch.where(~known)
+        outcome = self.append_refs(rest.times, rest.ids, rest.values)
+        again, conflicts = int(np.count_nonzero(same)), int(np.count_nonzero(known & ~same))
+        self._count(Appended(conflicting=conflicts))
+        return outcome._replace(duplicates=outcome.duplicates + again, conflicting=outcome.conflicting + conflicts)
 
     def end(self, at_ms: int, refs: Sequence[int] | Ids) -> None:
         """Mark the series as ended at that time (Prometheus' staleness marker): queries from then on do not see them."""

@@ -372,3 +372,48 @@ async def test_whoever_sends_samples_hears_what_became_of_them(db: Database) -> 
     assert outcome.refused == 3
     flood = world.store.append_refs(now + 10 + np.arange(1100), [ref] * 1100, [0.0] * 1100)
     assert (flood.accepted, flood.backlog) == (998, 102)
+
+
+async def test_a_history_sent_again_is_known_and_other_values_are_in_conflict_where_only_the_database_has_it(
+    db: Database,
+) -> None:
+    world = World(db)
+    await world.store.open()
+    old = millis(NOON - timedelta(days=3)) + 60_000 * np.arange(500)
+    refs = np.array([world.store.ref("m", Labels(i=str(i))) for i in range(3)])
+    first = await world.store.append_history(np.tile(old, 3), np.repeat(refs, 500), np.arange(1500.0))
+    assert first == Appended(accepted=1500)
+    await world.run(60, lambda: world.add(1.0, i="0"))
+    await world.restart()
+    refs = np.array([world.store.ref("m", Labels(i=str(i))) for i in range(3)])
+
+    again = np.arange(1500.0)
+    again[[3, 700]] += 0.5
+    between = old + 30_000
+    told = await world.store.append_history(
+        np.concatenate([np.tile(old, 3), between]),
+        np.concatenate([np.repeat(refs, 500), np.full(500, refs[1])]),
+        np.append(again, old),
+    )
+    assert told == Appended(accepted=500, duplicates=1498, conflicting=2)
+    assert world.dropped("conflict") == 2
+    kept = await world.values(i="2")
+    assert kept[Labels(i="2")] == np.arange(1000.0, 1500.0).tolist()
+    assert (await world.values(i="0"))[Labels(i="0")][3] == 3.0
+    assert len((await world.values(i="1"))[Labels(i="1")]) == 1000
+
+
+async def test_late_samples_of_a_database_that_does_not_answer_are_taken_as_new(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(db)
+    await world.store.open()
+    old, ref = millis(NOON - timedelta(days=3)), world.store.ref("m", Labels())
+
+    async def fails(*_: Any) -> None:
+        raise sa.exc.OperationalError("select", {}, Exception("the database is gone"))
+
+    monkeypatch.setattr(table, "spans_of", fails)
+    told = await world.store.append_history(np.array([old]), [ref], [1.0])
+    assert told == Appended(accepted=1)
+    assert await world.values() == {Labels(): [1.0]}

@@ -160,7 +160,7 @@ class Head:
         rows = self._map.rows(ids)
         return np.where(rows < 0, -1, buckets_of(self._rows.bundle[rows]))
 
-    def bundles_of(self, ids: Ints) -> Ints:
+    def bundles_of_ids(self, ids: Ints) -> Ints:
         """-1 for a series that memory does not hold."""
         rows = self._map.rows(ids)
         return np.where(rows < 0, -1, self._rows.bundle[rows])

@@ -32,7 +32,7 @@ class Recall:
         """
         found, same = np.zeros(len(batch.ids), np.bool_), np.zeros(len(batch.ids), np.bool_)
         late = np.flatnonzero((batch.times < self._keeper.horizon_ms) & (batch.times >= oldest_ms))
-        bundles = self._head.bundles_of(batch.ids[late])
+        bundles = self._head.bundles_of_ids(batch.ids[late])
         late, bundles = late[bundles >= 0], bundles[bundles >= 0]
         if len(late):
             try:

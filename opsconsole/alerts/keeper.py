@@ -74,10 +74,6 @@ class AlertKeeper:
     def states(self, scope: str) -> dict[Labels, AlertState]:
         return {labels: alert.state for labels, alert in self.open_in(scope).items()}
 
-    def muted_by(self, labels: Labels) -> Labels | None:
-        """The firing alert that inhibits one with these labels, if one does."""
-        return self._inhibitor().source_of(labels)
-
     async def take(self, verdict: Verdict) -> None:
         """Take alerts of the verdict's scope on to what it found; returns once that is committed."""
         verdict = cleaned(verdict)

@@ -127,11 +127,15 @@ class QueryError(Exception):
 
 
 class Querier(Protocol):
-    """Evaluates PromQL: the embedded engine, or a cluster's query API."""
+    """Evaluates PromQL: the embedded engine, or a cluster's query API. Both raise QueryError."""
 
-    async def instant(self, expr: str, at: datetime) -> QueryResult: ...
+    async def instant(self, expr: str, at: datetime) -> QueryResult:
+        """The value at one time, of any kind."""
+        ...
 
-    async def range(self, expr: str, start: datetime, end: datetime, step: timedelta) -> QueryResult: ...
+    async def range(self, expr: str, start: datetime, end: datetime, step: timedelta) -> QueryResult:
+        """A `matrix` with a point at `start` and after every `step`, up to and with `end`."""
+        ...
 
 
 class MetricsReader(Protocol):
@@ -171,10 +175,12 @@ class MetricsStore(Protocol):
         """Read what was kept before; samples may come from now on."""
         ...
 
-    def append(self, samples: Iterable[Sample]) -> Appended: ...
+    def append(self, samples: Iterable[Sample]) -> Appended:
+        """Take samples in, in any order of time; the answer counts what became of them."""
+        ...
 
     def ref(self, name: str, labels: Labels) -> int:
-        """The number of a series, for `append_refs`; `labels` without `__name__`."""
+        """The number of a series, for `append_refs`; `labels` without `__name__`. 0 where the store may hold no more."""
         ...
 
     def append_refs(self, at_ms: int | Millis, refs: Sequence[int] | Refs, values: Sequence[float] | Values) -> Appended:

@@ -87,7 +87,8 @@ async def not_told(verdict: Verdict) -> None:
 
 
 def application(console: Console) -> ASGIApp:
-    return create_app(console, Logins(console.db, console.clock, QUICK))
+    """With passwords of its own: those who wait for a turn do so in one event loop."""
+    return create_app(console, Logins(console.db, console.clock, Passwords(memory_kib=64)))
 
 
 def client(app: ASGIApp, peer: str = "127.0.0.1", base_url: str = ORIGIN) -> httpx.AsyncClient:

@@ -92,6 +92,11 @@ async def test_a_grafana_data_source_gets_what_it_asks_for(client: httpx.AsyncCl
     assert _data(await client.get(f"{API}/labels", params=posted)) == ["__name__", "job"]
     assert _data(await client.get(f"{API}/label/job/values", params={**span, "match[]": "up"})) == ["a", "b"]
     assert _data(await client.post(f"{API}/series", data=posted)) == [{"__name__": "up", "job": "a"}]
+    everything = {**span, "match[]": '{__name__!=""}', "limit": "40000"}
+    assert [one["__name__"] for one in _data(await client.get(f"{API}/series", params=everything))] == ["down", "up", "up"]
+    with_job = {**span, "match[]": '{job!=""}', "limit": "0"}
+    assert [one["job"] for one in _data(await client.get(f"{API}/series", params=with_job))] == ["a", "b"]
+    assert _data(await client.get(f"{API}/label/U__job/values", params={**span, "limit": "1"})) == ["a"]
     metadata = _data(await client.get(f"{API}/metadata", params={"limit": "20000"}))
     assert metadata["up"] == [{"type": "gauge", "help": "Whether it is up.", "unit": ""}]
     assert metadata["opsconsole_loop_failures_total"][0]["type"] == "counter"

@@ -144,6 +144,11 @@ def double_exponential_smoothing(window: Window, smoothing: Values, trend: Value
     for name, factor in (("smoothing", smoothing), ("trend", trend)):
         if (wrong := ~((factor > 0) & (factor < 1))).any():
             raise QueryError(f"invalid {name} factor. Expected: 0 < tf < 1, got: {factor[wrong][0]:f}")
+    return smoothed(window, smoothing, trend)
+
+
+def smoothed(window: Window, smoothing: Values, trend: Values) -> Result:
+    """The level at each window's end, where there are two samples; factors are not looked at."""
     level, before = window.first_values(), np.zeros(window.shape)
     slope = window.values(window.first + 1) - level
     for offset, (_, value, inside) in enumerate(window.columns()):

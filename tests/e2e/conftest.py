@@ -66,8 +66,9 @@ def far_ends(tmp_path: Path) -> Iterator[Recording]:
         yield recording
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Ends with these tests: its event loop would be in the way of asynchronous ones after them."""
     with chromium() as running:
         yield running
 

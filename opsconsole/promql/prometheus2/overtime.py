@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from opsconsole.model import QueryError, Values
+from opsconsole.promql.overtime import smoothed
 from opsconsole.promql.prometheus2.words import go_fixed
 from opsconsole.promql.rates import Result
 from opsconsole.promql.windows import Window
@@ -163,16 +164,7 @@ def _holt_winters(window: Window, smoothing: Values, trend: Values) -> Result:
     for step in np.flatnonzero(wrong[0] | wrong[1])[:1]:
         name, short, factor = ("smoothing", "sf", smoothing) if wrong[0][step] else ("trend", "tf", trend)
         raise QueryError(f"invalid {name} factor. Expected: 0 < {short} < 1, got: {go_fixed(float(factor[step]))}")
-    level, before = window.first_values(), np.zeros(window.shape)
-    slope = window.values(window.first + 1) - level
-    for offset, (_, value, inside) in enumerate(window.columns()):
-        if offset == 0:
-            continue
-        if offset > 1:
-            slope = np.where(inside, trend * (level - before) + (1 - trend) * slope, slope)
-        moved = smoothing * value + (1 - smoothing) * (level + slope)
-        before, level = np.where(inside, level, before), np.where(inside, moved, level)
-    return level, window.having(2)
+    return smoothed(window, smoothing, trend)
 
 
 OVER_RANGE: dict[str, Callable[..., Result]] = {

@@ -80,6 +80,9 @@ def writing(folder: Path, exporter: Exporter, url: str) -> Iterator[httpx.Client
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={address}",
+        # When it changes how many connections it sends by, it drops what it could not send within this time: by default a
+        # minute, and a console on a busy machine may take longer to start.
+        "--storage.remote.flush-deadline=1h",
     ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -99,6 +102,16 @@ def samples(answer: httpx.Response, until: float) -> Samples:
         name = str(sorted((k, v) for k, v in one["metric"].items() if k != "deployment"))
         found[name] = [(at, value) for at, value in one["values"] if at <= until]
     return found
+
+
+def all_there(ours: Samples, theirs: Samples) -> bool:
+    """True, or LookupError with what one of them has and the other has not, which `eventually` tells at the end."""
+    for name in theirs | ours:
+        mine, wanted = ours.get(name, []), theirs.get(name, [])
+        if mine != wanted:
+            lacking, strange = sorted(set(wanted) - set(mine)), sorted(set(mine) - set(wanted))
+            raise LookupError(f"{name}: lacks {len(lacking)} of {len(wanted)}: {lacking[:5]}, has on top: {strange[:5]}")
+    return True
 
 
 def newest(client: httpx.Client) -> float:
@@ -122,9 +135,9 @@ def story(folder: Path, crashes: int) -> None:
                 console.kill()
                 eventually("more is scraped meanwhile", lambda before=before: newest(client) > before + 3)
                 console.start()
-            until, everything = newest(client), '{job="work"}[10m]'
+            until, everything = newest(client), '{job="work"}[1h]'
             theirs = samples(client.get("/api/v1/query", params={"query": everything}), until)
-            eventually("what was missed is sent", lambda: samples(asked(everything), until) == theirs, within=120)
+            eventually("what was missed is sent", lambda: all_there(samples(asked(everything), until), theirs), within=120)
             assert len(theirs) > 6, "what comes and goes is among them"
             told = console.get("/prometheus/api/v1/metadata", metric=WORK).json()["data"]
             assert told == {WORK: [{"type": "counter", "help": "Work.", "unit": ""}]}

@@ -20,6 +20,7 @@ from opsconsole import content, engine
 from opsconsole.airflow.links import Links
 from opsconsole.alerts.keeper import AlertKeeper
 from opsconsole.alerts.routing import longest_wait
+from opsconsole.alerts.silencing import Silences
 from opsconsole.clock import Clock, SystemClock
 from opsconsole.collectors.base import Target
 from opsconsole.collectors.departed import Departed
@@ -179,7 +180,9 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         told = _telling(changes, "alerts")
         courier = Courier(db, clock, telemetry, receivers, http, public_url, runbooks, told)
         stack.push_async_callback(courier.close)
-        keeper = AlertKeeper(db, clock, telemetry, config.alerting, integrations(receivers), told)
+        silences = Silences(db, clock, told)
+        await silences.open()
+        keeper = AlertKeeper(db, clock, telemetry, config.alerting, integrations(receivers), silences, told)
         await keeper.open()
         await keeper.forget_scopes(_scopes(loaded))
 
@@ -227,6 +230,8 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
             metadata=metadata,
             reader=metrics.reader,
             alerts=keeper.alerts,
+            muted=keeper.muted,
+            silences=silences,
             evaluated=lambda key: GroupStanding(by_key[key].whole, by_key[key].rules),
             compat=config.storage.metrics.promql_compat,
         )
@@ -245,7 +250,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
             ("slas", 5 * SECOND, slas.step),
             (EVALUATION, SECOND, _dispatching(keeper, courier)),
             ("pages", 5 * SECOND, _ticking(changes)),
-            ("retention", HOUR, _forgetting(db, keeper, config.storage.retention)),
+            ("retention", HOUR, _forgetting(db, keeper, silences, config.storage.retention)),
         ]
         gc.collect()
         gc.freeze()  # what stands now stays: the collector need not walk it while datagrams wait
@@ -316,12 +321,13 @@ def _dispatching(keeper: AlertKeeper, courier: Courier) -> Step:
     return step
 
 
-def _forgetting(db: Database, keeper: AlertKeeper, retention: Retention) -> Step:
+def _forgetting(db: Database, keeper: AlertKeeper, silences: Silences, retention: Retention) -> Step:
     runs = RunRetention(db, retention.runs)
 
     async def step(now: datetime) -> None:
         await runs.step(now)
         await keeper.prune(now - retention.alerts)
+        await silences.prune(now)
 
     return step
 

@@ -14,6 +14,11 @@ def cleaned(verdict: Verdict) -> Verdict:
     return replace(verdict, findings=tuple(_finding(finding) for finding in verdict.findings))
 
 
+def fit_text(text: str) -> str:
+    """The text, with what a database or receiver would refuse replaced."""
+    return text if _fit(text) else _mended(text)
+
+
 def _finding(finding: Finding) -> Finding:
     labels = finding.labels if all(map(_fit, finding.labels.values())) else Labels(_pairs(finding.labels))
     if labels is finding.labels and all(_fit(text) and len(text) <= MOST for text in finding.annotations.values()):
@@ -23,7 +28,7 @@ def _finding(finding: Finding) -> Finding:
 
 
 def _pairs(texts: Mapping[str, str]) -> dict[str, str]:
-    return {name: text if _fit(text) else _mended(text) for name, text in texts.items()}
+    return {name: fit_text(text) for name, text in texts.items()}
 
 
 def _fit(text: str) -> bool:

@@ -104,7 +104,7 @@ def apply(flushed: Flushed, groups: Groups, now: datetime) -> None:
     """Bring a group up to what was committed. Its resolved alerts have been told, or nobody needed to know of them."""
     plan, group = flushed.plan, flushed.plan.group
     group.told, group.incident_id, group.opened_at = plan.told, flushed.incident_id, flushed.opened_at
-    group.flush_at = now + group.route.timers.group_interval
+    group.flush_at, group.looked = now + group.route.timers.group_interval, True
     for held, alert in plan.members:
         if alert.resolved_at is not None and group.members.get(alert.labels) is held:
             del group.members[alert.labels]
@@ -118,7 +118,7 @@ def restore(row: GroupRow, groups: Groups) -> bool:
     if group is None:
         return False
     group.incident_id, group.opened_at, group.created_at = row.incident_id, row.opened_at, row.created_at
-    group.flush_at = row.flush_at
+    group.flush_at, group.looked = row.flush_at, True
     group.told = replace(group.told, at=row.notified_at, firing=row.firing, resolved=row.resolved, sequence=row.sequence)
     return True
 

@@ -30,6 +30,8 @@ class Group:
     told: Told = field(default_factory=Told)
     incident_id: int | None = None
     opened_at: datetime | None = None
+    looked: bool = False
+    """Whether it was looked at since it is here, be it that there was nothing to tell."""
 
     @property
     def fires(self) -> bool:
@@ -64,7 +66,7 @@ class Groups:
             if group is None:
                 group = self._add(Group(key, node, node.group_labels(held.alert.labels), look, since))
             group.members[held.alert.labels] = held
-            if group.told.at is None:
+            if not group.looked:
                 group.flush_at = min(group.flush_at, look)
             placed.append(group)
         return placed
@@ -112,11 +114,21 @@ class Plan:
         return [held.id for held, alert in self.members if alert.labels in shown]
 
 
-def plan(group: Group, muted: Callable[[Labels], bool], integrations: Sequence[Integration], now: datetime) -> Plan:
-    """Look at a group. A muted alert is left out, unless it is the end of one that was told as firing: an incident whose
-    start somebody heard of must not stay open at their end (Alertmanager would leave it so)."""
+def plan(
+    group: Group, muted: Callable[[Labels], bool], integrations: Sequence[Integration], now: datetime, tell_ends: bool = True
+) -> Plan:
+    """Look at a group. A muted alert is left out, and so is every one while the route is quiet.
+
+    With `tell_ends` the end of an alert that was told as firing is told all the same: an incident whose start somebody heard of
+    must not stay open at their end (Alertmanager would leave it so).
+    """
     members = tuple((held, held.alert) for held in group.members.values())
-    heard = [(held, alert) for held, alert in members if _audible(held, alert, group.told, muted)]
+    quiet = bool(group.route.quiet_by(now))
+    heard = [
+        (held, alert)
+        for held, alert in members
+        if (tell_ends and _ends_what_was_told(held, alert, group.told)) or not (quiet or muted(alert.labels))
+    ]
     firing = _sorted(alert for _, alert in heard if alert.state is AlertState.FIRING)
     resolved = _sorted(alert for _, alert in heard if alert.state is AlertState.RESOLVED)
     names = {alert.labels: held.fingerprint for held, alert in heard}
@@ -137,9 +149,8 @@ def plan(group: Group, muted: Callable[[Labels], bool], integrations: Sequence[I
     return Plan(group, members, firing, resolved, decision, tuple(owed), told)
 
 
-def _audible(held: Held, alert: Alert, told: Told, muted: Callable[[Labels], bool]) -> bool:
-    ended = alert.state is AlertState.RESOLVED and held.fingerprint in told.firing
-    return ended or not muted(alert.labels)
+def _ends_what_was_told(held: Held, alert: Alert, told: Told) -> bool:
+    return alert.state is AlertState.RESOLVED and held.fingerprint in told.firing
 
 
 def _sorted(alerts: Iterable[Alert]) -> tuple[Alert, ...]:

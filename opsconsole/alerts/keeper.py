@@ -17,8 +17,10 @@ from opsconsole.alerts.cleaning import cleaned
 from opsconsole.alerts.groups import Group, Groups, Held, Plan, plan
 from opsconsole.alerts.inhibition import Inhibitor
 from opsconsole.alerts.lifecycle import Outcome, end, judge
+from opsconsole.alerts.muting import Muted, Muting
 from opsconsole.alerts.routing import build
 from opsconsole.alerts.settings import Alerting
+from opsconsole.alerts.silencing import Silences
 from opsconsole.clock import Clock
 from opsconsole.model import Alert, AlertState, Integration, Labels, Transition, Verdict
 from opsconsole.telemetry import Telemetry
@@ -41,6 +43,7 @@ class AlertKeeper:
         telemetry: Telemetry,
         settings: Alerting,
         receivers: Mapping[str, Sequence[Integration]],
+        silences: Silences,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._db, self._clock, self._telemetry, self._on_change = database, clock, telemetry, on_change
@@ -50,6 +53,7 @@ class AlertKeeper:
         self._labels: dict[str, Labels] = {}
         self._groups = Groups(build(settings))
         self._inhibits: Inhibitor | None = None
+        self._muting = Muting(silences.by_labels, self._inhibited)
         self._lock = asyncio.Lock()
 
     async def open(self) -> None:
@@ -73,6 +77,10 @@ class AlertKeeper:
 
     def states(self, scope: str) -> dict[Labels, AlertState]:
         return {labels: alert.state for labels, alert in self.open_in(scope).items()}
+
+    def muted(self, labels: Labels, now: datetime) -> Muted:
+        """Why an alert with these labels is not told now, if it is not."""
+        return self._muting.of(labels, now)
 
     async def take(self, verdict: Verdict) -> None:
         """Take alerts of the verdict's scope on to what it found; returns once that is committed."""
@@ -115,11 +123,8 @@ class AlertKeeper:
         await self._commit(self._own(outcome, verdict.scope), verdict.at)
 
     def _plans(self, due: Sequence[Group], now: datetime) -> list[Plan]:
-        inhibitor = self._inhibitor()
-        return [
-            plan(group, lambda labels: inhibitor.source_of(labels) is not None, self._integrations(group.route.receiver), now)
-            for group in due
-        ]
+        ends = self._settings.tell_muted_ends
+        return [plan(group, lambda labels: bool(self.muted(labels, now)), self._integrations(group), now, ends) for group in due]
 
     def _own(self, outcome: Outcome, scope: str) -> Outcome:
         """Leave out alerts whose very labels another scope has open: the first scope to find a thing keeps it."""
@@ -246,8 +251,12 @@ class AlertKeeper:
             self._inhibits = Inhibitor(self._settings.inhibit_rules, firing)
         return self._inhibits
 
-    def _integrations(self, receiver: str) -> Sequence[Integration]:
-        return self._receivers.get(receiver, ())
+    def _inhibited(self, labels: Labels, now: datetime) -> tuple[str, ...]:
+        source = self._inhibitor().source_of(labels)
+        return () if source is None else (self._open[source].fingerprint,)
+
+    def _integrations(self, group: Group) -> Sequence[Integration]:
+        return self._receivers.get(group.route.receiver, ())
 
     def _count(self) -> None:
         states = [held.alert.state for held in self._open.values()]

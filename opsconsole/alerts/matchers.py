@@ -14,6 +14,7 @@ import re2
 from opsconsole.model import Matcher, MatchOp
 
 _SHAPE = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|=|!=|!~)\s*(.*?)\s*", re.DOTALL | re.ASCII)
+_ORDER = list(MatchOp)
 _ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
 
 
@@ -108,7 +109,7 @@ class Condition:
 
     def __init__(self, matchers: Iterable[Matcher]) -> None:
         """Matchers are sorted, as Alertmanager sorts them, so that a group's key does not depend on their order."""
-        self.matchers = tuple(sorted(matchers, key=lambda m: (m.name, m.value, m.op)))
+        self.matchers = tuple(sorted(matchers, key=lambda m: (m.name, m.value, _ORDER.index(m.op))))
         self._compiled = tuple(_Compiled(m, _expression(m.value) if "~" in m.op else None) for m in self.matchers)
 
     def fits(self, labels: Mapping[str, str]) -> bool:

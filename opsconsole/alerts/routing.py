@@ -2,15 +2,24 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from opsconsole.alerts.grouping import Timers
+from opsconsole.alerts.intervals import Interval, ready
 from opsconsole.alerts.matchers import Condition
 from opsconsole.alerts.settings import Alerting, Route
 from opsconsole.model import Labels
 
 DEFAULT_GROUP_BY = ("deployment", "alertname", "dag_id")
 DEFAULT_TIMERS = Timers(group_wait=timedelta(seconds=5), group_interval=timedelta(minutes=1), repeat_interval=timedelta(hours=4))
+
+
+Named = tuple[str, tuple[Interval, ...]]
+"""Time intervals of one name: it holds while any of them does."""
+
+
+def holds(named: Named, now: datetime) -> bool:
+    return any(interval.holds(now) for interval in named[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +33,14 @@ class Node:
     condition: Condition
     goes_on: bool
     children: tuple["Node", ...]
+    mutes: tuple[Named, ...] = ()
+    actives: tuple[Named, ...] = ()
+
+    def quiet_by(self, now: datetime) -> tuple[str, ...]:
+        """Names of the time intervals for which the route tells nothing now: it is muted, or outside of those it is active in."""
+        if self.actives and not any(holds(interval, now) for interval in self.actives):
+            return tuple(name for name, _ in self.actives)
+        return tuple(interval[0] for interval in self.mutes if holds(interval, now))
 
     def group_labels(self, labels: Labels) -> Labels:
         return labels if self.group_by is None else labels.only(*self.group_by)
@@ -38,7 +55,7 @@ def build(settings: Alerting) -> Node:
     timers = Timers(
         DEFAULT_TIMERS.group_wait, DEFAULT_TIMERS.group_interval, DEFAULT_TIMERS.repeat_interval, settings.resolve_wait
     )
-    return _node(settings.route, "", "", DEFAULT_GROUP_BY, timers, {})
+    return _Tree({one.name: ready(one) for one in settings.time_intervals}).node(settings.route, "", "", DEFAULT_GROUP_BY, timers)
 
 
 def routes_of(node: Node, labels: Mapping[str, str]) -> list[Node]:
@@ -65,25 +82,38 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
-def _node(
-    route: Route, above: str, receiver: str, group_by: tuple[str, ...] | None, timers: Timers, seen: dict[str, int]
-) -> Node:
-    condition = Condition(route.conditions())
-    key = _unique(f"{above}/{condition}" if above else str(condition), seen)
-    receiver = receiver if route.receiver is None else route.receiver
-    if route.group_by is not None:
-        group_by = None if route.group_by == ["..."] else tuple(route.group_by)
-    timers = Timers(
-        timers.group_wait if route.group_wait is None else route.group_wait,
-        route.group_interval or timers.group_interval,
-        route.repeat_interval or timers.repeat_interval,
-        timers.resolve_wait,
+class _Tree:
+    """What its nodes share while they are made: the time intervals there are, and the keys that are taken."""
+
+    def __init__(self, intervals: Mapping[str, tuple[Interval, ...]]) -> None:
+        self._intervals = intervals
+        self._seen: dict[str, int] = {}
+
+    def node(self, route: Route, above: str, receiver: str, group_by: tuple[str, ...] | None, timers: Timers) -> Node:
+        """All is inherited but the matchers and the time intervals."""
+        condition = Condition(route.conditions())
+        key = self._unique(f"{above}/{condition}" if above else str(condition))
+        receiver = receiver if route.receiver is None else route.receiver
+        if route.group_by is not None:
+            group_by = None if route.group_by == ["..."] else tuple(route.group_by)
+        timers = _timers(route, timers)
+        children = tuple(self.node(child, key, receiver, group_by, timers) for child in route.routes)
+        mutes, actives = self._named(route.mute_time_intervals), self._named(route.active_time_intervals)
+        return Node(key, receiver, group_by, timers, condition, route.continue_, children, mutes, actives)
+
+    def _named(self, names: list[str]) -> tuple[Named, ...]:
+        return tuple((name, self._intervals.get(name, ())) for name in names)
+
+    def _unique(self, key: str) -> str:
+        """Two routes with the same matchers share a key in Alertmanager; here the second and later ones are numbered."""
+        self._seen[key] = self._seen.get(key, 0) + 1
+        return key if self._seen[key] == 1 else f"{key}#{self._seen[key]}"
+
+
+def _timers(route: Route, above: Timers) -> Timers:
+    return Timers(
+        above.group_wait if route.group_wait is None else route.group_wait,
+        route.group_interval or above.group_interval,
+        route.repeat_interval or above.repeat_interval,
+        above.resolve_wait,
     )
-    children = tuple(_node(child, key, receiver, group_by, timers, seen) for child in route.routes)
-    return Node(key, receiver, group_by, timers, condition, route.continue_, children)
-
-
-def _unique(key: str, seen: dict[str, int]) -> str:
-    """Two routes with the same matchers share a key in Alertmanager; here the second and later ones are numbered."""
-    seen[key] = seen.get(key, 0) + 1
-    return key if seen[key] == 1 else f"{key}#{seen[key]}"

@@ -4,8 +4,9 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from opsconsole.alerts.intervals import NamedIntervals
 from opsconsole.alerts.matchers import checked, parse_matchers
 from opsconsole.model import Matcher, MatchOp
 from opsconsole.settings import Duration, Settings
@@ -60,6 +61,8 @@ class Route(Settings):
     matchers: Matchers = Field(default_factory=list)
     match: Equals = Field(default_factory=dict)
     match_re: Expressions = Field(default_factory=dict)
+    mute_time_intervals: list[str] = Field(default_factory=list)
+    active_time_intervals: list[str] = Field(default_factory=list)
     continue_: bool = Field(default=False, alias="continue")
     routes: list["Route"] = Field(default_factory=list)
 
@@ -113,7 +116,9 @@ class Alerting(Settings):
     global_: Global = Field(default=Global(), alias="global")
     route: Route = Route()
     inhibit_rules: list[InhibitRule] = Field(default_factory=lambda: list(SHIPPED_INHIBITION))
+    time_intervals: list[NamedIntervals] = Field(default_factory=list)
     resolve_wait: Duration | None = timedelta(seconds=5)
+    tell_muted_ends: bool = True
 
     @field_validator("route")
     @classmethod
@@ -122,7 +127,16 @@ class Alerting(Settings):
             raise ValueError("the first route takes every alert: it cannot have matchers")
         if route.continue_:
             raise ValueError("the first route cannot continue: there is none after it")
+        if route.mute_time_intervals or route.active_time_intervals:
+            raise ValueError("the first route is never quiet: it cannot have time intervals")
         return route
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Alerting":
+        names = [one.name for one in self.time_intervals]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two time intervals are called {twice!r}")
+        return self
 
 
 def matchers_of(texts: list[str], equals: dict[str, str], expressions: dict[str, str]) -> list[Matcher]:
@@ -134,9 +148,25 @@ def matchers_of(texts: list[str], equals: dict[str, str], expressions: dict[str,
     ]
 
 
-def receivers_named(route: Route, place: tuple[str | int, ...] = ("route",)) -> list[tuple[tuple[str | int, ...], str]]:
-    """Every receiver that the tree names, with its place, so that unknown ones can be told by file and line."""
+Named = tuple[tuple[str | int, ...], str]
+"""A name in the tree with its place, so that an unknown one can be told by file and line."""
+
+
+def receivers_named(route: Route, place: tuple[str | int, ...] = ("route",)) -> list[Named]:
+    """Every receiver that the tree names."""
     own = [((*place, "receiver"), route.receiver)] if route.receiver is not None else []
     return own + [
         named for index, child in enumerate(route.routes) for named in receivers_named(child, (*place, "routes", index))
+    ]
+
+
+def intervals_named(route: Route, place: tuple[str | int, ...] = ("route",)) -> list[Named]:
+    """Every time interval that the tree names."""
+    own: list[Named] = [
+        ((*place, key, index), name)
+        for key in ("mute_time_intervals", "active_time_intervals")
+        for index, name in enumerate(getattr(route, key))
+    ]
+    return own + [
+        named for index, child in enumerate(route.routes) for named in intervals_named(child, (*place, "routes", index))
     ]

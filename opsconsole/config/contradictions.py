@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from opsconsole.alerts.settings import receivers_named
+from opsconsole.alerts.settings import intervals_named, receivers_named
 from opsconsole.collectors.settings import Deployment
 from opsconsole.collectors.statsd_settings import StatsdSender, confused
 from opsconsole.config.sections import Config
@@ -24,6 +24,7 @@ def contradictions(document: Document, config: Config) -> Iterator[str]:
         yield document.problem(("slas",), f"two SLAs of one deployment are called {repeated!r}")
     yield from _unknown_deployments(document, config, set(names))
     yield from _unknown_receivers(document, config)
+    yield from _unknown_intervals(document, config)
     yield from _statsd_contradictions(document, config)
 
 
@@ -45,6 +46,13 @@ def _unknown_receivers(document: Document, config: Config) -> Iterator[str]:
             yield document.problem(place, f"there is no receiver {name!r}")
     if config.alerting.receivers and config.alerting.route.receiver is None:
         yield document.problem(("alerting",), "route.receiver is missing: the first route names the receiver of everything else")
+
+
+def _unknown_intervals(document: Document, config: Config) -> Iterator[str]:
+    known = {intervals.name for intervals in config.alerting.time_intervals}
+    for place, name in intervals_named(config.alerting.route, ("alerting", "route")):
+        if name not in known:
+            yield document.problem(place, f"there is no time interval {name!r}")
 
 
 def statsd_senders(deployments: Sequence[Deployment]) -> list[StatsdSender]:

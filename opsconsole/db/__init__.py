@@ -1,6 +1,20 @@
 """SQLAlchemy tables and query functions, one module per noun; transactions are opened by who calls them."""
 
-from opsconsole.db import accounts, alerts, checks, dags, incidents, moves, outbox, queue, runs, series, tries, watermarks
+from opsconsole.db import (
+    accounts,
+    alerts,
+    checks,
+    dags,
+    incidents,
+    moves,
+    outbox,
+    queue,
+    runs,
+    series,
+    silences,
+    tries,
+    watermarks,
+)
 from opsconsole.db.base import Session, metadata
 from opsconsole.db.database import Database, GroupWriter
 
@@ -19,6 +33,7 @@ __all__ = [
     "queue",
     "runs",
     "series",
+    "silences",
     "tries",
     "watermarks",
 ]

@@ -40,6 +40,7 @@ from opsconsole.model.series import (
     admit_all,
 )
 from opsconsole.model.sharing import blocks_of
+from opsconsole.model.silence import Silence, SilenceState
 from opsconsole.model.status import ComponentStatus, Status, worst
 
 __all__ = [
@@ -81,6 +82,8 @@ __all__ = [
     "Sample",
     "Series",
     "SeriesSource",
+    "Silence",
+    "SilenceState",
     "Status",
     "TaskInstance",
     "TaskKey",

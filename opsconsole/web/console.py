@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from opsconsole.alerts.muting import Muted
+from opsconsole.alerts.silencing import Silences
 from opsconsole.clock import Clock
 from opsconsole.collectors.standing import Standing
 from opsconsole.dashboards.loading import Dashboard
@@ -82,8 +84,9 @@ class Console:
     """`reload` reads the configuration anew and answers what is wrong with it, or nothing and it is in force.
 
     `standings` answers how a deployment's collectors fared last (of all deployments, for None); `promised` how every SLA
-    stands; `alerts` which alerts are open; `evaluated` how the rule group of that key fared. `compat` is the Prometheus
-    whose ways the query language has, 2 or 3. `metadata` holds what exporters and senders tell of their metrics.
+    stands; `alerts` which alerts are open, `muted` why one of such labels is not told, if it is not; `evaluated` how the rule
+    group of that key fared. `compat` is the Prometheus whose ways the query language has, 2 or 3. `metadata` holds what
+    exporters and senders tell of their metrics.
     """
 
     db: Database
@@ -105,6 +108,8 @@ class Console:
     standings: Callable[[str | None], Sequence[Standing]] = _nothing_collects
     reader: MetricsReader = field(default_factory=NoSeries)
     alerts: Callable[[], Sequence[Alert]] = tuple
+    muted: Callable[[Labels, datetime], Muted] = lambda labels, now: Muted()
+    silences: Silences | None = None
     evaluated: Callable[[str], GroupStanding] = lambda key: GroupStanding()
     compat: Literal[2, 3] = 3
     metadata: Metadata = field(default_factory=Metadata)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from opsconsole.alerts.keeper import AlertKeeper
 from opsconsole.alerts.settings import Alerting
+from opsconsole.alerts.silencing import Silences
 from opsconsole.db import Database, incidents, outbox
 from opsconsole.model import Finding, Labels, Verdict
 from opsconsole.notify.courier import Courier
@@ -42,10 +43,12 @@ class Bench:
 
     def restarted(self) -> None:
         """New objects over the same database, as after a crash."""
-        self.keeper = AlertKeeper(self.db, self.clock, self.telemetry, self.settings, integrations(self.receivers))
+        self.silences = Silences(self.db, self.clock)
+        self.keeper = AlertKeeper(self.db, self.clock, self.telemetry, self.settings, integrations(self.receivers), self.silences)
         self.courier = Courier(self.db, self.clock, self.telemetry, self.receivers, self.http, "http://console.test/ops")
 
     async def open(self) -> "Bench":
+        await self.silences.open()
         await self.keeper.open()
         return self
 

@@ -229,6 +229,19 @@ HOOK = 'webhook: {url: "http://127.0.0.1:9/"}'
             ["opsconsole.yaml:5: there is no receiver 'who'"],
         ),
         (
+            f"alerting:\n  route:\n    receiver: a\n    routes:\n      - mute_time_intervals: [nights]\n"
+            f"        active_time_intervals:\n          - days\n"
+            f"  time_intervals:\n    - {{name: days, time_intervals: []}}\n  receivers:\n    - {{name: a, {HOOK}}}",
+            ["opsconsole.yaml:5: there is no time interval 'nights'"],
+        ),
+        (
+            "alerting:\n  time_intervals:\n    - name: x\n      time_intervals:\n        - months: [juli]",
+            [
+                "opsconsole.yaml:5: alerting.time_intervals.0.time_intervals.0.months.0: "
+                "'juli' is not a month: write it like january, 1, or may:august"
+            ],
+        ),
+        (
             f"alerting:\n  receivers:\n    - {{name: a, {HOOK}}}",
             ["opsconsole.yaml:1: route.receiver is missing: the first route names the receiver of everything else"],
         ),

@@ -88,7 +88,7 @@ def test_an_empty_group_by_is_one_group() -> None:
         ({"receiver": "r", "group_interval": "0s"}, "longer than zero"),
         ({"receiver": "r", "routes": [{"matchers": ["nonsense"]}]}, "not a matcher"),
         ({"receiver": "r", "routes": [{"match_re": {"a": "("}}]}, "not a regular expression"),
-        ({"receiver": "r", "mute_time_intervals": ["x"]}, "Extra inputs"),
+        ({"receiver": "r", "mute_time_intervals": ["x"]}, "never quiet"),
     ],
 )
 def test_mistakes_are_told(route: dict[str, Any], complaint: str) -> None:

@@ -7,6 +7,7 @@ from typing import NoReturn
 from opsconsole.model import QueryError
 from opsconsole.promql.lexer import Lexer
 from opsconsole.promql.literals import parse_duration_ms, parse_number, unquote
+from opsconsole.promql.nodes import Number
 from opsconsole.promql.tokens import Kind, Token, parse_error
 
 LONGEST_SECONDS = 2**63 / 1e9
@@ -95,3 +96,9 @@ class Cursor:
             return parse_number(token.text)
         except ValueError as error:
             raise self.error(f"error parsing number: {error}", token.position) from None
+
+
+def numeral(cursor: Cursor) -> Number:
+    """The number, or duration, that the cursor stands at."""
+    token = cursor.token
+    return Number(cursor.number(), token.position, "duration" if token.kind is Kind.DURATION else "decimal")

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import NoReturn
 
 from opsconsole.model import QueryError
-from opsconsole.promql.cursor import LONGEST_SECONDS, Cursor
-from opsconsole.promql.nodes import Aggregate, Binary, Call, Expr, Number, Paren, Range, Selector, Subquery, Unary
+from opsconsole.promql.cursor import LONGEST_SECONDS, Cursor, numeral
+from opsconsole.promql.nodes import Aggregate, Binary, Call, Expr, Number, Paren, Range, Selector, Subquery, Unary, signed
 from opsconsole.promql.tokens import Kind
 
 _POWERS = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
@@ -55,14 +55,14 @@ def _signable(cursor: Cursor, context: str) -> Expr:
 
 def _signed(cursor: Cursor, op: str, term: Expr, position: int) -> Expr:
     if isinstance(term, Number):
-        return Number(-term.value if op == "-" else term.value, position)
+        return signed(term, op, position)
     return Unary(op, term, position)
 
 
 def _term(cursor: Cursor, context: str) -> Expr:
     token = cursor.token
     if token.kind in (Kind.NUMBER, Kind.DURATION):
-        return Number(_seconds(cursor), token.position)
+        return _literal(cursor)
     if cursor.accept("("):
         inside = _sum(cursor, context, 0)
         cursor.expect(")", context)
@@ -82,11 +82,11 @@ def _pair(cursor: Cursor, context: str) -> tuple[Expr, Expr]:
     return first, _sum(cursor, context, 0)
 
 
-def _seconds(cursor: Cursor) -> float:
-    start, seconds = cursor.token.position, cursor.number()
-    if not -LONGEST_SECONDS <= seconds <= LONGEST_SECONDS:
-        cursor.fail("duration out of range", start)
-    return seconds
+def _literal(cursor: Cursor) -> Number:
+    found = numeral(cursor)
+    if not -LONGEST_SECONDS <= found.value <= LONGEST_SECONDS:
+        cursor.fail("duration out of range", found.position)
+    return found
 
 
 def resolved(expr: Expr, start_ms: int, end_ms: int, step_ms: int) -> Expr:

@@ -95,12 +95,6 @@ def _rune(point: int) -> bytes:
     return chr(point).encode()
 
 
-def quote(text: str) -> str:
-    """A string in double quotes that reads back as itself."""
-    names = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    return '"' + "".join(names.get(c) or (c if c.isprintable() else f"\\U{ord(c):08x}") for c in text) + '"'
-
-
 def format_value(value: float) -> str:
     """The shortest decimal that reads back as the same float, without exponent (Go's `FormatFloat(v, 'f', -1, 64)`)."""
     if math.isnan(value):

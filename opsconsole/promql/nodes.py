@@ -31,10 +31,15 @@ Edges = Literal["", "anchored", "smoothed"]
 """Where a selector's samples end: as they are, held from before the window, or interpolated to its edges."""
 
 
+Notation = Literal["decimal", "general", "duration"]
+"""How a number prints: without an exponent, with one where Go's `%v` has one, or as the duration that it was written as."""
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     value: float
     position: int = field(default=0, compare=False)
+    notation: Notation = field(default="decimal", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class String:
 class Selector:
     """An instant vector selector; a metric name is the matcher on `__name__` like any other.
 
+    `named`: the first matcher stands in front of the braces.
+
     An `…_expr`, here and below, is a duration that depends on the query; `durations.resolved` puts its milliseconds in place.
     """
 
@@ -56,6 +63,7 @@ class Selector:
     edges: Edges = ""
     offset_expr: "Expr | None" = None
     position: int = field(default=0, compare=False)
+    named: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +152,11 @@ COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 SET_OPERATORS = frozenset({"and", "or", "unless"})
 TRIMS = frozenset({"</", ">/"})
 """Operators that cut native histograms; there is no number that they could work on."""
+
+
+def signed(number: Number, sign: str, position: int) -> Number:
+    """A number whose sign was taken into it."""
+    return Number(-number.value if sign == "-" else number.value, position, number.notation)
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:

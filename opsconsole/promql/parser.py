@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from opsconsole.model import Matcher, QueryError
 from opsconsole.promql import prometheus2, selectors
-from opsconsole.promql.cursor import Cursor
+from opsconsole.promql.cursor import Cursor, numeral
 from opsconsole.promql.nodes import (
     COMPARISONS,
     SET_OPERATORS,
@@ -24,6 +24,7 @@ from opsconsole.promql.nodes import (
     Paren,
     String,
     Unary,
+    signed,
 )
 from opsconsole.promql.signatures import AGGREGATIONS, SIGNATURES
 from opsconsole.promql.tokens import AGGREGATION_WORDS, QUERY_WORDS, Kind, Token, go_quoted
@@ -145,7 +146,7 @@ class _Parser:
     def _operand(self) -> Expr:
         token = self._cursor.token
         if token.kind in (Kind.NUMBER, Kind.DURATION):
-            return self._ended(Number(self._cursor.number(), token.position))
+            return self._ended(numeral(self._cursor))
         if token.kind is Kind.STRING:
             return self._ended(String(self._cursor.string(), token.position))
         if self._cursor.sees("("):
@@ -174,7 +175,7 @@ class _Parser:
         sign = self._cursor.advance()
         expr = self._expression(_UNARY_POWER)
         if isinstance(expr, Number):
-            return self._ended(Number(-expr.value if sign.text == "-" else expr.value, sign.position))
+            return self._ended(signed(expr, sign.text, sign.position))
         return self._ended(Unary(sign.text, expr, sign.position))
 
     def _named(self) -> Expr:

@@ -1,7 +1,7 @@
-"""An expression as canonical text: reads back as the same tree, and equal trees print alike."""
+"""An expression as text in the one form that Prometheus gives it (`promql/parser/printer.go`); it reads back as the same tree."""
 
 from opsconsole.model import Matcher
-from opsconsole.promql.literals import format_duration_ms, format_value, quote
+from opsconsole.promql.literals import format_duration_ms, format_general, format_value
 from opsconsole.promql.nodes import (
     SET_OPERATORS,
     Aggregate,
@@ -18,15 +18,16 @@ from opsconsole.promql.nodes import (
     Subquery,
     Unary,
 )
-from opsconsole.promql.selectors import is_label_name, is_metric_name
+from opsconsole.promql.selectors import is_label_name
+from opsconsole.promql.tokens import go_quoted
 
 
 def show(expr: Expr) -> str:
     match expr:
         case Number():
-            return format_value(expr.value)
+            return _number(expr)
         case String():
-            return quote(expr.value)
+            return go_quoted(expr.value)
         case Paren():
             return f"({show(expr.expr)})"
         case Unary():
@@ -34,56 +35,101 @@ def show(expr: Expr) -> str:
         case Call():
             return f"{expr.name}({', '.join(map(show, expr.args))})"
         case Selector():
-            return _selector(expr) + _modifiers(expr)
+            return _selector(expr) + _at(expr) + _edges(expr) + _offset(expr)
         case Range():
-            return f"{_selector(expr.selector)}[{_duration(expr.range_ms, expr.range_expr)}]{_modifiers(expr.selector)}"
+            inner = expr.selector
+            return f"{_selector(inner)}[{_range(expr)}]{_edges(inner)}{_at(inner)}{_offset(inner)}"
         case Subquery():
-            step = "" if expr.step_ms is None else _duration(expr.step_ms, expr.step_expr)
-            return f"{show(expr.expr)}[{_duration(expr.range_ms, expr.range_expr)}:{step}]{_modifiers(expr)}"
+            return show(expr.expr) + subquery_suffix(expr)
         case Aggregate():
             return _aggregate(expr)
         case Binary():
             return _binary(expr)
 
 
+def _number(expr: Number) -> str:
+    if expr.notation == "duration":
+        return format_duration_ms(int(expr.value * 1000))
+    return format_general(expr.value) if expr.notation == "general" else format_value(expr.value)
+
+
 def _selector(expr: Selector) -> str:
-    first, rest = expr.matchers[0], list(expr.matchers)
-    named = [matcher for matcher in rest if matcher.name == "__name__" and matcher.op == "="]
-    if named != [first] or not is_metric_name(first.value):
-        return "{" + ", ".join(map(_matcher, rest)) + "}"
-    return first.value + ("{" + ", ".join(map(_matcher, rest[1:])) + "}" if rest[1:] else "")
+    name = expr.matchers[0].value if expr.named else ""
+    rest = (matcher for matcher in expr.matchers if not (expr.named and matcher is expr.matchers[0]))
+    matchers = ",".join(sorted(map(_matcher, rest)))
+    return name + (f"{{{matchers}}}" if matchers else "")
 
 
 def _matcher(matcher: Matcher) -> str:
-    return f"{_label(matcher.name)}{matcher.op}{quote(matcher.value)}"
+    return f"{_label(matcher.name)}{matcher.op}{go_quoted(matcher.value)}"
 
 
 def _label(name: str) -> str:
-    return name if is_label_name(name) else quote(name)
+    return name if is_label_name(name) else go_quoted(name)
 
 
 def _labels(names: tuple[str, ...]) -> str:
     return "(" + ", ".join(map(_label, names)) + ")"
 
 
-def _modifiers(expr: Selector | Subquery) -> str:
-    at = "" if expr.at is None else f" @ {expr.at}()" if isinstance(expr.at, str) else f" @ {expr.at / 1000:.3f}"
-    offset = f" offset {_duration(expr.offset_ms, expr.offset_expr)}" if expr.offset_ms or expr.offset_expr is not None else ""
-    edges = f" {expr.edges}" if isinstance(expr, Selector) and expr.edges else ""
-    return edges + at + offset
+def subquery_suffix(expr: Subquery) -> str:
+    step = "" if expr.step_ms is None else _duration(expr.step_ms, expr.step_expr)
+    return f"[{_range(expr)}:{step}]{_at(expr)}{_offset(expr)}"
+
+
+def _range(expr: Range | Subquery) -> str:
+    return _duration(expr.range_ms, expr.range_expr)
+
+
+def _at(expr: Selector | Subquery) -> str:
+    if expr.at is None:
+        return ""
+    return f" @ {expr.at}()" if isinstance(expr.at, str) else f" @ {expr.at / 1000:.3f}"
+
+
+def _edges(expr: Selector) -> str:
+    return f" {expr.edges}" if expr.edges else ""
+
+
+def _offset(expr: Selector | Subquery) -> str:
+    return f" offset {_duration(expr.offset_ms, expr.offset_expr)}" if expr.offset_ms or expr.offset_expr is not None else ""
 
 
 def _duration(ms: int, computed: Expr | None) -> str:
-    return format_duration_ms(ms) if computed is None else show(computed)
+    return format_duration_ms(ms) if computed is None else _computed(computed)
+
+
+def _computed(expr: Expr) -> str:
+    """A duration that is computed: a plus in front of it goes unsaid."""
+    match expr:
+        case Unary():
+            return ("-" if expr.op == "-" else "") + _computed(expr.expr)
+        case Paren():
+            return f"({_computed(expr.expr)})"
+        case Binary():
+            return f"{_computed(expr.left)} {expr.op} {_computed(expr.right)}"
+        case Call():
+            return f"{expr.name}({', '.join(map(_computed, expr.args))})"
+    return show(expr)
 
 
 def _aggregate(expr: Aggregate) -> str:
-    grouping = f" {'without' if expr.without else 'by'} {_labels(expr.grouping)} " if expr.grouping or expr.without else ""
     param = "" if expr.param is None else f"{show(expr.param)}, "
-    return f"{expr.op}{grouping}({param}{show(expr.expr)})"
+    return f"{aggregation_head(expr)}({param}{show(expr.expr)})"
+
+
+def aggregation_head(expr: Aggregate) -> str:
+    """What stands in front of the parentheses."""
+    grouping = f" {'without' if expr.without else 'by'} {_labels(expr.grouping)} " if expr.grouping or expr.without else ""
+    return expr.op + grouping
 
 
 def _binary(expr: Binary) -> str:
+    return f"{show(expr.left)} {operator(expr)} {show(expr.right)}"
+
+
+def operator(expr: Binary) -> str:
+    """The operator with how its sides are matched."""
     matching = expr.matching
     words = [expr.op + (" bool" if expr.returns_bool else "")]
     grouped = matching.cardinality in (Cardinality.MANY_TO_ONE, Cardinality.ONE_TO_MANY)
@@ -92,10 +138,11 @@ def _binary(expr: Binary) -> str:
     if grouped and expr.op not in SET_OPERATORS:
         side = "group_left" if matching.cardinality is Cardinality.MANY_TO_ONE else "group_right"
         words.append(f"{side} {_labels(matching.include)}")
-    words += _fills(matching)
-    return f"{show(expr.left)} {' '.join(words)} {show(expr.right)}"
+    return " ".join(words + _fills(matching))
 
 
 def _fills(matching: Matching) -> list[str]:
-    sides = [("left", matching.fill_left), ("right", matching.fill_right)]
-    return [f"fill_{side} ({format_value(value)})" for side, value in sides if value is not None]
+    left, right = matching.fill_left, matching.fill_right
+    if left is not None and left == right:
+        return [f"fill ({format_general(left)})"]
+    return [f"fill_{side} ({format_general(value)})" for side, value in (("left", left), ("right", right)) if value is not None]

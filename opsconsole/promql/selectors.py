@@ -44,7 +44,7 @@ def selector(cursor: Cursor, name: Token | None) -> Selector:
     matchers = [Matcher(_NAME, MatchOp.EQUAL, name.text)] if name else []
     if cursor.accept("{"):
         matchers += _matchers(cursor)
-    return Selector(tuple(matchers), position=start)
+    return Selector(tuple(matchers), position=start, named=name is not None)
 
 
 def _matchers(cursor: Cursor) -> list[Matcher]:

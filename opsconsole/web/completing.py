@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from opsconsole.promql.literals import quote
 from opsconsole.promql.signatures import AGGREGATIONS, SIGNATURES
+from opsconsole.promql.tokens import go_quoted
 
 MOST = 50
 """Suggestions at one time; nobody reads more."""
@@ -116,7 +116,9 @@ def _in_braces(metric: str, before: Sequence[tuple[str, str]], kind: str, text: 
 
 def words(at: Place, metrics: Iterable[str]) -> list[Suggestion]:
     """What fits where an expression stands: metrics, functions and keywords."""
-    found = [Suggestion(name, name if _PLAIN_METRIC.fullmatch(name) else "{" + quote(name) + "}", "metric") for name in metrics]
+    found = [
+        Suggestion(name, name if _PLAIN_METRIC.fullmatch(name) else "{" + go_quoted(name) + "}", "metric") for name in metrics
+    ]
     found += [Suggestion(name, f"{name}(", "function") for name in sorted({*SIGNATURES, *AGGREGATIONS})]
     found += [Suggestion(name, name, "keyword") for name in KEYWORDS]
     return _fitting(found, at.word)
@@ -138,13 +140,13 @@ def values(at: Place, found: Iterable[str]) -> list[Suggestion]:
 
 
 def _label(name: str) -> str:
-    return name if _PLAIN_LABEL.fullmatch(name) else quote(name)
+    return name if _PLAIN_LABEL.fullmatch(name) else go_quoted(name)
 
 
 def _value(value: str, begun: str) -> str:
     if begun == "`":
         return f"{value}`"
-    body = quote(value)[1:-1]
+    body = go_quoted(value)[1:-1]
     if begun == "'":
         return body.replace('\\"', '"').replace("'", "\\'") + "'"
     return f'{body}"' if begun else f'"{body}"'

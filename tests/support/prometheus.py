@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 
 from opsconsole.model import Series
-from opsconsole.promql.literals import quote
+from opsconsole.promql.tokens import go_quoted
 from tests.support.airflow import eventually
 from tests.support.postgres import free_port
 from tests.support.remote_write import HEADERS, Sent, compressed, request
@@ -161,7 +161,7 @@ def openmetrics(series: Iterable[Series]) -> str:
     """The series as an OpenMetrics page with a timestamp on each line."""
     lines = []
     for one in series:
-        labels = ",".join(f"{name}={quote(value)}" for name, value in one.labels.items() if name != "__name__")
+        labels = ",".join(f"{name}={go_quoted(value)}" for name, value in one.labels.items() if name != "__name__")
         for at, value in zip(one.timestamps.tolist(), one.values.tolist(), strict=True):
             lines.append(f"{one.labels['__name__']}{{{labels}}} {_number(value)} {at / 1000:.3f}")
     return "\n".join([*lines, "# EOF\n"])

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 
 from opsconsole.model import STALE, Admit, Block, Labels, Matcher, Sample, Series, admit_all, blocks_of
 from opsconsole.promql.matchers import fits
-from opsconsole.promql.nodes import Selector
+from opsconsole.promql.nodes import Selector, Unary
 from opsconsole.promql.parser import parse
 from opsconsole.settings import parse_duration
 
@@ -99,3 +101,16 @@ def _columns(labels: Labels, points: list[tuple[int, float]]) -> Series:
 def _cut(series: Series, start_ms: int, end_ms: int) -> Series:
     low, high = np.searchsorted(series.timestamps, start_ms), np.searchsorted(series.timestamps, end_ms, side="right")
     return Series(series.labels, series.timestamps[low:high], series.values[low:high])
+
+
+def normal(node: Any) -> Any:
+    """A tree without what its printed form does not tell: the order of matchers, and a plus before what is computed."""
+    if isinstance(node, tuple):
+        return tuple(map(normal, node))
+    if isinstance(node, Unary) and node.op == "+":
+        return normal(node.expr)
+    if isinstance(node, Selector):
+        node = replace(node, matchers=tuple(sorted(node.matchers, key=repr)))
+    if is_dataclass(node) and not isinstance(node, type):
+        return replace(node, **{field.name: normal(getattr(node, field.name)) for field in fields(node)})
+    return node

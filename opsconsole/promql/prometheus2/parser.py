@@ -28,6 +28,7 @@ from opsconsole.promql.nodes import (
     String,
     Subquery,
     Unary,
+    signed,
 )
 from opsconsole.promql.prometheus2.checks import Checker, starts
 from opsconsole.promql.prometheus2.items import Items
@@ -117,7 +118,7 @@ class _Parser:
     def _operand(self) -> Expr:
         item = self._items.peek()
         if item.kind is Kind.NUMBER:
-            return self._ended(Number(self._items.number(), position=item.position))
+            return self._ended(Number(self._items.number(), item.position, "general"))
         if item.kind is Kind.STRING:
             return self._ended(String(self._items.string(), position=item.position))
         if self._items.sees("("):
@@ -141,11 +142,11 @@ class _Parser:
         expr = self._expression(_UNARY_POWER)
         end = self._ends[id(expr)][1]
         if isinstance(expr, Number):
-            signed: Expr = Number(-expr.value if sign.text == "-" else expr.value, position=sign.position)
+            found: Expr = signed(expr, sign.text, sign.position)
         else:
-            signed = Unary(sign.text, expr, position=sign.position)
-        self._ends[id(signed)] = (signed, end)
-        return signed
+            found = Unary(sign.text, expr, position=sign.position)
+        self._ends[id(found)] = (found, end)
+        return found
 
     def _named(self) -> Expr:
         """What begins with a word: an aggregation, a call, or a selector."""

@@ -17,7 +17,7 @@ def selector(items: Items, name: Item | None) -> Selector:
     matchers = [Matcher(_NAME, MatchOp.EQUAL, name.text)] if name else []
     if items.accept("{"):
         matchers += _matchers(items)
-    return Selector(tuple(matchers), position=start)
+    return Selector(tuple(matchers), position=start, named=name is not None)
 
 
 def _matchers(items: Items) -> list[Matcher]:

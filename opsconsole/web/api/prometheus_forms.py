@@ -12,8 +12,9 @@ from starlette.requests import Request
 from opsconsole import promql
 from opsconsole.clock import from_millis
 from opsconsole.model import Matcher, QueryError
-from opsconsole.promql.literals import parse_duration_ms, quote
+from opsconsole.promql.literals import parse_duration_ms
 from opsconsole.promql.matchers import predicate
+from opsconsole.promql.tokens import go_quoted
 from opsconsole.web.forms import body
 
 LARGEST = 4 * 1024 * 1024
@@ -72,7 +73,7 @@ class Form:
     def _no_time(self, name: str, *, optional: bool) -> BadData:
         """Prometheus says it twice of a parameter that may be absent."""
         twice = f"{'Invalid' if self._compat == 2 else 'invalid'} time value for '{name}': " if optional else ""
-        return invalid(name, f"{twice}cannot parse {quote(self.get(name))} to a valid timestamp")
+        return invalid(name, f"{twice}cannot parse {go_quoted(self.get(name))} to a valid timestamp")
 
     def nanoseconds(self, name: str) -> int:
         """A duration: seconds as a number, or `1h30m`. Raises BadData."""
@@ -87,9 +88,9 @@ class Form:
         if not text:
             return 0
         if not re.fullmatch(r"[+-]?[0-9]+", text):
-            raise invalid("limit", f"strconv.Atoi: parsing {quote(text)}: invalid syntax")
+            raise invalid("limit", f"strconv.Atoi: parsing {go_quoted(text)}: invalid syntax")
         if len(text) > _LONGEST_NUMBER:
-            raise invalid("limit", f"strconv.Atoi: parsing {quote(text)}: value out of range")
+            raise invalid("limit", f"strconv.Atoi: parsing {go_quoted(text)}: value out of range")
         if int(text) < 0:
             raise invalid("limit", "limit must be non-negative")
         return int(text)
@@ -103,7 +104,7 @@ class Form:
 
 
 def invalid(name: str, why: str) -> BadData:
-    return BadData(f"invalid parameter {quote(name)}: {why}")
+    return BadData(f"invalid parameter {go_quoted(name)}: {why}")
 
 
 async def form(request: Request, compat: int = 3) -> Form:
@@ -163,12 +164,12 @@ def _nanoseconds(text: str) -> int:
         if math.isnan(nanoseconds):
             return -1
         if abs(nanoseconds) > 2**63:
-            raise ValueError(f"cannot parse {quote(text)} to a valid duration. It overflows int64")
+            raise ValueError(f"cannot parse {go_quoted(text)} to a valid duration. It overflows int64")
         return int(nanoseconds)
     try:
         return 0 if text == "0" else parse_duration_ms(text) * 1_000_000
     except ValueError:
-        raise ValueError(f"cannot parse {quote(text)} to a valid duration") from None
+        raise ValueError(f"cannot parse {go_quoted(text)} to a valid duration") from None
 
 
 def _selector(text: str, compat: int) -> tuple[Matcher, ...]:

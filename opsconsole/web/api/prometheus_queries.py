@@ -84,7 +84,7 @@ def handlers(console: Console) -> dict[str, Handler]:
         return success(request, ["[]"]) if asked else Response(status_code=204)
 
     async def format_query(request: Request, given: Form) -> Response:
-        return success(request, [dumped(promql.show(promql.parse(given.get("query"), console.compat)))])
+        return success(request, [dumped(promql.pretty(promql.parse(given.get("query"), console.compat)))])
 
     return {
         "query": endpoint(query),

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from opsconsole import promql
 from opsconsole.collectors.standing import Standing
 from opsconsole.model import Alert, AlertState
-from opsconsole.promql.literals import quote
+from opsconsole.promql.tokens import go_quoted
 from opsconsole.rules.evaluation import Evaluated
 from opsconsole.rules.groups import AlertingRule, Rule, RuleGroup
 from opsconsole.settings import format_duration
@@ -32,7 +32,7 @@ def handlers(console: Console) -> dict[str, Handler]:
     async def rules(request: Request, given: Form) -> Response:
         kinds = _KINDS.get(given.get("type").lower())
         if kinds is None:
-            raise invalid("type", f"not supported value {quote(given.get('type').lower())}")
+            raise invalid("type", f"not supported value {go_quoted(given.get('type').lower())}")
         bare = _is_true(given, "exclude_alerts")
         alerts = _by_scope(console.alerts())
         found = [_group(console, group, given, kinds, {} if bare else alerts, alerts) for group in console.rules]
@@ -57,7 +57,7 @@ def _is_true(given: Form, name: str) -> bool:
         return True
     if text in ("", "0", "f", "F", "false", "FALSE", "False"):
         return False
-    raise invalid(name, f"strconv.ParseBool: parsing {quote(text)}: invalid syntax")
+    raise invalid(name, f"strconv.ParseBool: parsing {go_quoted(text)}: invalid syntax")
 
 
 def _by_scope(alerts: Iterable[Alert]) -> Mapping[str, list[Alert]]:
@@ -82,7 +82,7 @@ def _group(
     """The group with the rules that are asked for; `alerts` give the rules' states, `shown` are told one by one."""
     standing = console.evaluated(group.key)
     rules = [
-        _rule(rule, standing.rules.get(index), shown.get(_scope(rule), []), alerts.get(_scope(rule), []))
+        _rule(rule, console.compat, standing.rules.get(index), shown.get(_scope(rule), []), alerts.get(_scope(rule), []))
         for index, rule in enumerate(group.rules)
         if ("alert" if isinstance(rule, AlertingRule) else "record") in kinds and _asked(given, "rule_name[]", rule.name)
     ]
@@ -105,10 +105,10 @@ def _scope(rule: Rule) -> str:
     return rule.scope if isinstance(rule, AlertingRule) else ""
 
 
-def _rule(rule: Rule, last: Evaluated | None, shown: Sequence[Alert], alerts: Sequence[Alert]) -> dict[str, Any]:
+def _rule(rule: Rule, compat: int, last: Evaluated | None, shown: Sequence[Alert], alerts: Sequence[Alert]) -> dict[str, Any]:
     error = {"lastError": last.error} if last and last.error else {}
     health = {"health": "unknown" if last is None else "err" if error else "ok", **error, **_times(last)}
-    query = promql.show(promql.parse(rule.expr))
+    query = promql.show(promql.parse(rule.expr, compat))
     if not isinstance(rule, AlertingRule):
         return {"name": rule.name, "query": query, "labels": dict(rule.labels), **health, "type": "recording"}
     states = {alert.state for alert in alerts}

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from opsconsole.model import Matcher
-from opsconsole.promql.literals import quote
+from opsconsole.promql.tokens import go_quoted
 from opsconsole.web.api.prometheus_answer import Handler, endpoints, success, while_connected
 from opsconsole.web.api.prometheus_forms import FAR, BadData, Form, invalid
 from opsconsole.web.api.prometheus_json import dumped, label_sets
@@ -64,7 +64,7 @@ def handlers(console: Console) -> dict[str, Handler]:
     async def label_values(request: Request, given: Form) -> Response:
         name = _label_name(request.path_params["name"])
         if console.compat == 2 and not _LABEL.fullmatch(name):
-            raise BadData(f"invalid label name: {quote(name)}")
+            raise BadData(f"invalid label name: {go_quoted(name)}")
         limit, window, selected = given.limit(), _window(given), given.selectors()
         values = await gathered(request, selected or [()], lambda matchers: reader.label_values(name, matchers, *window))
         return _texts(request, values, limit)

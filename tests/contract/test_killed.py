@@ -108,13 +108,13 @@ def story(folder: Path, crashes: int, seed: int) -> None:
         assert recorded[-1] >= pinger.acknowledged + 2, "every acknowledged ping is there"
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_five_crashes_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     story(tmp_path, 5, seed=1)
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(5400)
 @pytest.mark.parametrize("seed", range(2, 6))
 def test_a_hundred_crashes_lose_nothing_and_repeat_nothing(tmp_path: Path, seed: int) -> None:
     story(tmp_path, 25, seed)

@@ -51,7 +51,7 @@ class ConsoleProcess:
             )
         if wait:
             try:
-                eventually("the console is ready", self.ready)
+                eventually("the console is ready", self.ready, within=300)
             except BaseException:
                 self.kill()
                 raise

@@ -210,10 +210,26 @@ async def test_health_says_why_an_airflow_cannot_be_read(console: Console) -> No
 async def test_readiness_names_what_is_wrong(browser: httpx.AsyncClient, clock: FakeClock) -> None:
     assert (await browser.get("/readyz")).text == "ok\n"
     clock.tick(31 * 86_400)
-    broken = await browser.get("/readyz?verbose")
+    broken = await browser.get("/readyz?verbose", headers={"X-Api-Key": KEY})
     assert broken.status_code == 503
     assert "[-] database disk full" in broken.text
     assert (await browser.get("/livez")).status_code == 200
+
+
+async def test_strangers_are_told_which_check_failed_and_not_why(
+    browser: httpx.AsyncClient, console: Console, clock: FakeClock
+) -> None:
+    clock.tick(31 * 86_400)
+    async with web.client(web.application(console), peer="198.51.100.7") as far:
+        for path in ("/readyz?verbose", "/prometheus/-/ready?verbose"):
+            told = await far.get(path)
+            assert told.status_code == 503
+            assert "[-] database failed\n" in told.text
+            assert "disk full" not in told.text
+            assert "disk full" not in (await far.get(path, headers={"X-Api-Key": "guessed"})).text
+            assert "disk full" in (await far.get(path, headers={"X-Api-Key": KEY})).text
+        await web.log_in(far)
+        assert "disk full" in (await far.get("/readyz?verbose")).text
 
 
 async def test_mode_none_opens_everything_to_our_own_names_only(db: Database) -> None:

@@ -20,10 +20,10 @@ def build(console: Console, gate: Gate) -> APIRouter:
             router.add_api_route(f"{API}/{name}", handler, methods=["GET", "POST"] if name in POSTED else ["GET"])
 
     async def ready(request: Request) -> Response:
-        return await probes.answer(console.checks, request, console.clock.now())
+        return await probes.answer(console.checks, request, console.clock.now(), gate)
 
     async def healthy(request: Request) -> Response:
-        return await probes.answer([check for check in console.checks if check.vital], request, console.clock.now())
+        return await probes.answer([check for check in console.checks if check.vital], request, console.clock.now(), gate)
 
     whole = APIRouter()
     whole.include_router(router)

@@ -14,6 +14,7 @@ from opsconsole.cluster.transport import Transport, open_http
 from opsconsole.cluster.watch import SCOPE, ClusterWatch
 from opsconsole.config import Loaded
 from opsconsole.db import Database
+from opsconsole.db.migrate import usable
 from opsconsole.loops import Loops
 from opsconsole.model import MetricsReader, MetricsStore, Querier, Verdict
 from opsconsole.telemetry import Telemetry
@@ -50,7 +51,8 @@ async def opened(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Clo
     if loaded.config.storage.metrics.engine == "prometheus":
         return await _cluster(stack, loaded, db, clock, telemetry)
     store = _store(loaded, db, clock, telemetry)
-    await store.open()
+    with usable(db):
+        await store.open()
     stack.push_async_callback(store.close)
     querier = promql.Engine(store, clock, promql_settings(loaded))
     return Metrics(store, querier, store, querier.apart())
@@ -96,6 +98,8 @@ def _store(loaded: Loaded, db: Database, clock: Clock, telemetry: Telemetry) -> 
         retention=retention.metrics,
         retention_size=retention.metrics_size,
         max_series_per_deployment=metrics.max_series_per_deployment,
+        max_deployments=metrics.max_deployments,
+        known_deployments=frozenset(deployment.name for deployment in loaded.config.deployments),
         max_pending_samples=metrics.max_pending_samples,
     )
     return Store(db, clock, telemetry, settings)

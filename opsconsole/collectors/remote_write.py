@@ -25,6 +25,8 @@ _IN_A_THREAD = 256 * 1024
 _LEARNT_AT_ONCE = 500
 """New series between which others have their turn."""
 UNASSIGNED = "unassigned"
+_INVALID = -1
+"""In place of a ref: the labels cannot be."""
 
 
 class TooLarge(ValueError):
@@ -78,7 +80,7 @@ class RemoteWrite:
             try:
                 learnt[i] = self._ref(name)
             except ValueError as error:
-                learnt[i], wrong = -1, wrong or str(error)
+                learnt[i], wrong = _INVALID, wrong or str(error)
             if i % _LEARNT_AT_ONCE == _LEARNT_AT_ONCE - 1:
                 await asyncio.sleep(0)
         new = message.refs < 0
@@ -87,20 +89,20 @@ class RemoteWrite:
         return refs, wrong
 
     def _ref(self, name: bytes) -> int:
-        """The series' number, 0 where it may not be. Raises ValueError for labels that cannot be."""
+        """The series' number, none above 0 where it may not be. Raises ValueError for labels that cannot be."""
         if (known := self._cache.find(name)) is not None:
             return known
         labels = wire.labels(name)
         labels.setdefault("deployment", UNASSIGNED)
         metric = labels.pop("__name__")
-        if ref := self._store.ref(metric, Labels(labels)):
+        if (ref := self._store.ref(metric, Labels(labels))) > 0:
             self._cache.put(name, ref)
         return ref
 
     async def _append(self, refs: Refs, message: Message, wrong: str) -> Account:
         ahead = message.times > millis(self._clock.now() + AHEAD)
-        good = (refs >= 0) & ~ahead
-        too_far = int(np.count_nonzero(ahead & (refs >= 0)))
+        good = (refs != _INVALID) & ~ahead
+        too_far = int(np.count_nonzero(ahead & (refs != _INVALID)))
         times, values = message.times, message.values
         if not good.all():
             refs, times, values = refs[good], times[good], values[good]

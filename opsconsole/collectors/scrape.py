@@ -113,7 +113,7 @@ class Scrape:
                 labels.append((i, key, exposition.labels(key, grammar)))
             await self._pause(i)
         for i, key, said in labels:
-            if ref := self._store.ref(said.pop("__name__"), self._labelled(said)):
+            if (ref := self._store.ref(said.pop("__name__"), self._labelled(said))) > 0:
                 self._cache.put(key, ref)
                 learnt[i] = ref
             await self._pause(i)

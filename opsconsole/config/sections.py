@@ -36,12 +36,13 @@ class MetricsEngine(ClusterSettings):
     promql_delayed_name_removal: bool = True
     query: promql.Limits = promql.Limits()
     max_series_per_deployment: int = Field(default=250_000, ge=0)
+    max_deployments: int = Field(default=1000, ge=1)
     max_pending_samples: int = Field(default=2_000_000, ge=1000)
 
     @model_validator(mode="after")
     def _one_engine(self) -> "MetricsEngine":
         own = self.model_fields_set & {"promql_compat", "promql_delayed_name_removal"}
-        bounds = self.model_fields_set & {"query", "max_series_per_deployment", "max_pending_samples"}
+        bounds = self.model_fields_set & {"query", "max_series_per_deployment", "max_deployments", "max_pending_samples"}
         given = self.model_fields_set - {"engine"} - bounds - own
         if self.engine == "embedded" and given:
             raise ValueError(f"{min(given)} goes with engine: prometheus")

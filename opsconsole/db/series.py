@@ -1,7 +1,7 @@
 """The metrics store's tables: who the series are, samples not yet sealed, and sealed blocks."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -314,6 +314,12 @@ async def small_blocks_of(session: Session, bundles: Sequence[int]) -> list[tupl
         _among(session, blocks.c.bundle, bundles), blocks.c.fullness < sa.literal_column(str(WHOLE))
     )
     return [(row[0], BlockRow(*tuple(row)[1:])) for row in (await session.execute(query.order_by(blocks.c.id))).all()]
+
+
+async def leave_alone(session: Session, ids: Collection[int]) -> None:
+    """Have these blocks not merged with others."""
+    if ids:
+        await session.execute(blocks.update().where(_among(session, blocks.c.id, list(ids))).values(fullness=WHOLE))
 
 
 async def delete_blocks(session: Session, ids: Sequence[int]) -> None:

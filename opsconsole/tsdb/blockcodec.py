@@ -1,6 +1,6 @@
 """How a bundle's samples are written down: times once for all series that share them, values by kind. Every bit is kept.
 
-A block is a prefix (version, lengths of the columns) and seven columns: the pieces' numbers of series and of times, the
+A block is a version, a checksum, the lengths of the columns, and seven columns: the pieces' numbers of series and of times, the
 ids, the times, the kind of each series, then the values of constant series (one each), of whole numbers, and of others.
 """
 
@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from opsconsole.model import Values
-from opsconsole.tsdb.codec import CorruptError, compressed, decompressed
+from opsconsole.tsdb.codec import CorruptError, body_of, compressed, decompressed, summed
 from opsconsole.tsdb.pieces import Mask, Piece
 
-_VERSION = 2
-_PREFIX = struct.Struct("<B7I")
+_PLAIN, _SUMMED = 2, 3
+_LENGTHS = struct.Struct("<7I")
 _CONSTANT, _WHOLE, _OTHER = range(3)
 _EXACT = float(2**53)
 
@@ -41,7 +41,7 @@ def encode_block(pieces: Sequence[Piece]) -> bytes:
         compressed(np.concatenate(columns[_WHOLE]).astype(np.int64)),
         compressed(np.concatenate(columns[_OTHER])),
     ]
-    return b"".join([_PREFIX.pack(_VERSION, *map(len, parts)), *parts])
+    return summed(_SUMMED, b"".join([_LENGTHS.pack(*map(len, parts)), *parts]))
 
 
 def _kinds(values: Values) -> npt.NDArray[np.int64]:
@@ -61,16 +61,16 @@ def _negative_zero(values: Values) -> Mask:
 
 
 def decode_block(data: bytes) -> list[Piece]:
-    """Raises CorruptError."""
+    """The pieces; earlier versions wrote blocks without the checksum. Raises CorruptError."""
     try:
-        version, *lengths = _PREFIX.unpack_from(data)
-        if version != _VERSION:
+        version = data[0]
+        if version not in (_PLAIN, _SUMMED):
             raise ValueError(f"format {version} is not known to this version of the console")
-        ends = np.cumsum([_PREFIX.size, *lengths]).tolist()
-        if ends[-1] != len(data):
+        body = body_of(data) if version == _SUMMED else data[1:]
+        ends = np.cumsum([_LENGTHS.size, *_LENGTHS.unpack_from(body)]).tolist()
+        if ends[-1] != len(body):
             raise ValueError("it is not whole")
-        parts = [data[a:b] for a, b in pairwise(ends)]
-        return _pieces(parts)
+        return _pieces([body[a:b] for a, b in pairwise(ends)])
     except (struct.error, ValueError, RuntimeError, IndexError) as error:
         raise CorruptError(f"a block of {len(data)} bytes cannot be read: {error}") from error
 

@@ -2,6 +2,7 @@
 every bit, those of NaNs too."""
 
 import struct
+import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +14,10 @@ from opsconsole.model import Millis, Values
 
 Ids = npt.NDArray[np.int64]
 
-_VERSION = 1
+_VERSION, _SUMMED = 1, 2
 _PREFIX = struct.Struct("<BI")  # version, length of the first column; then the columns
 _FLUSH_PREFIX = struct.Struct("<BII")  # version, lengths of the first two columns
+_SUM = struct.Struct("<I")
 _SEALED = ChunkConfig(compression_level=8)
 _FLUSHED = ChunkConfig(compression_level=3)
 
@@ -33,6 +35,18 @@ class Batch(NamedTuple):
 
     def where(self, mask: npt.NDArray[np.bool_]) -> "Batch":
         return Batch(self.ids[mask], self.times[mask], self.values[mask])
+
+
+def summed(version: int, body: bytes) -> bytes:
+    """The body behind its version and its checksum (CRC-32): most damage to compressed numbers leaves numbers, other ones."""
+    return bytes([version]) + _SUM.pack(zlib.crc32(body)) + body
+
+
+def body_of(data: bytes) -> bytes:
+    """What `summed` was given. Raises ValueError or struct.error where it is not that any more."""
+    if _SUM.unpack_from(data, 1)[0] != zlib.crc32(body := data[1 + _SUM.size :]):
+        raise ValueError("its checksum does not fit")
+    return body
 
 
 def compressed(column: npt.NDArray[Any]) -> bytes:
@@ -64,11 +78,14 @@ def decode(data: bytes) -> tuple[Millis, Values]:
 
 def pack(batch: Batch) -> bytes:
     ids, times, values = (simple_compress(np.ascontiguousarray(column), _FLUSHED) for column in batch)
-    return b"".join([_FLUSH_PREFIX.pack(_VERSION, len(ids), len(times)), ids, times, values])
+    return summed(_SUMMED, b"".join([_FLUSH_PREFIX.pack(_VERSION, len(ids), len(times)), ids, times, values]))
 
 
 def unpack(data: bytes) -> Batch:
+    """What `pack` was given, with the checksum or, as earlier versions wrote it, without. Raises CorruptError."""
     try:
+        if data[:1] == bytes([_SUMMED]):
+            data = body_of(data)
         version, first, second = _FLUSH_PREFIX.unpack_from(data)
         _known(version)
         a, b = _FLUSH_PREFIX.size + first, _FLUSH_PREFIX.size + first + second

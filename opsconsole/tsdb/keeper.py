@@ -20,8 +20,9 @@ from opsconsole.tsdb.codec import Batch, CorruptError, pack, unpack
 from opsconsole.tsdb.damage import Damage
 from opsconsole.tsdb.head import Head
 from opsconsole.tsdb.journal import Journal
+from opsconsole.tsdb.pieces import Piece
 from opsconsole.tsdb.registry import Registry
-from opsconsole.tsdb.sealed import Block
+from opsconsole.tsdb.sealed import Block, decoded
 from opsconsole.tsdb.sealing import blocks_of_closed, merged_blocks
 from opsconsole.tsdb.settings import Settings
 
@@ -60,6 +61,8 @@ class Keeper:
         self._retention, self._size = kept.retention, kept.retention_size
         self._epoch = self._flush = self._minute = 0
         self._orphans: list[Batch] = []
+        self._under_way = 0
+        self._doubtful: set[int] = set()
         self.horizon_ms = self.ended_ms = self.chunks_ms = self.sealed_bytes = 0
 
     async def open(self, now: datetime, *, read_only: bool = False) -> None:
@@ -110,7 +113,7 @@ class Keeper:
     @property
     def waiting(self) -> int:
         """Samples not yet in the database."""
-        return self._journal.count + sum(len(batch.ids) for batch in self._orphans)
+        return self._under_way + self._journal.count + _samples(self._orphans)
 
     async def commit(self, now: datetime) -> None:
         """Write everything that was appended."""
@@ -120,7 +123,7 @@ class Keeper:
     async def _write(self, now: datetime, buckets: Sequence[int] = (), sealed: Sequence[BlockRow] = ()) -> None:
         """One flush, and the blocks of buckets with it. What could not be written is as it was."""
         batch, new, orphans = self._journal.take(), self._registry.take_new(), self._orphans
-        self._orphans = []
+        self._orphans, self._under_way = [], _samples(orphans) + (len(batch.ids) if batch else 0)
         self._flush += 1  # also where it fails: whether a lost commit was done is not known
         revived: list[SeriesRow] = []
         try:
@@ -133,6 +136,8 @@ class Keeper:
                     await table.add_recent(session, self._flush, packed)
                 if orphans:
                     revived = await table.revive(session, np.unique(np.concatenate([one.ids for one in orphans])).tolist())
+                if self._doubtful:
+                    await table.revive(session, sorted(self._doubtful))
                 if sealed:
                     await table.add_blocks(session, sealed)
                 if buckets:
@@ -143,6 +148,9 @@ class Keeper:
             self._registry.give_back(new)
             self._orphans = orphans + self._orphans
             raise
+        finally:
+            self._under_way = 0
+        self._doubtful.clear()
         self._bring_back(revived, orphans, millis(now))
 
     def _bring_back(self, revived: Sequence[SeriesRow], orphans: Sequence[Batch], now_ms: int) -> None:
@@ -181,11 +189,11 @@ class Keeper:
                 small = await table.small_blocks_of(session, bundles) if bundles else []
             if not small:
                 return
-            parts = _by_bundle([row for _, row in small])
-            whole = await asyncio.to_thread(_merged, parts, millis(now - self._retention), self._head.damage)
+            whole, damaged = await asyncio.to_thread(_merged, small, millis(now - self._retention), self._head.damage)
             async with self._db.begin() as session:
                 await table.advance(session, self._epoch, self._flush)
-                await table.delete_blocks(session, [block_id for block_id, _ in small])
+                await table.leave_alone(session, damaged)
+                await table.delete_blocks(session, [block_id for block_id, _ in small if block_id not in damaged])
                 if whole:
                     await table.add_blocks(session, whole)
 
@@ -229,9 +237,11 @@ class Keeper:
                 await table.advance(session, self._epoch, self._flush)
                 await table.end(session, idle)
         except BaseException:
+            self._doubtful |= idle.keys()  # whether they are ended is not known: what comes next of them says that they are not
             for series_id, labels in dropped.items():
                 self._registry.restore(SeriesRow(series_id, dict(labels), bundles[series_id]), millis(now), idle[series_id])
             raise
+        self._doubtful -= idle.keys()
 
 
 @contextmanager
@@ -244,6 +254,10 @@ def _no_garbage() -> Iterator[None]:
     finally:
         if collects:
             gc.enable()
+
+
+def _samples(batches: Iterable[Batch]) -> int:
+    return sum(len(batch.ids) for batch in batches)
 
 
 async def _packed(batch: Batch | None) -> bytes | None:
@@ -259,5 +273,14 @@ def _by_bundle(rows: Iterable[BlockRow]) -> dict[int, list[Block]]:
     return blocks
 
 
-def _merged(small: dict[int, list[Block]], oldest_ms: int, damage: Damage) -> list[BlockRow]:
-    return [BlockRow(bundle, *block) for bundle, blocks in small.items() for block in merged_blocks(blocks, oldest_ms, damage)]
+def _merged(small: Sequence[tuple[int, BlockRow]], oldest_ms: int, damage: Damage) -> tuple[list[BlockRow], set[int]]:
+    """The whole blocks that small ones make; and the row ids of those that cannot be read: perhaps another version can."""
+    readable: defaultdict[int, list[list[Piece]]] = defaultdict(list)
+    damaged = set()
+    for block_id, row in small:
+        if pieces := decoded(Block(*row[1:]), damage):
+            readable[row.bundle].append(pieces)
+        else:
+            damaged.add(block_id)
+    made = [BlockRow(bundle, *block) for bundle, parts in readable.items() for block in merged_blocks(parts, oldest_ms)]
+    return made, damaged

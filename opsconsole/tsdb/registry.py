@@ -13,15 +13,20 @@ from opsconsole.tsdb.cardinality import Culprit, culprit
 from opsconsole.tsdb.head import Head
 from opsconsole.tsdb.late import ROW_LIMIT
 from opsconsole.tsdb.rows import NEVER
+from opsconsole.tsdb.settings import Settings
 
 log = logging.getLogger(__name__)
 
-REFUSED = 0
-"""The ref of a series that may not be: samples for it are dropped and counted."""
+REFUSED, STRANGE = 0, -2
+"""The refs of series that may not be, and whose samples are dropped and counted: its deployment has too many, or is itself
+one too many."""
 
 _LATELY_MS = 600_000
 """A refusal is a problem for that long, and the first after such a pause is told in the log."""
 
+_NOBODYS = frozenset({"", "unassigned"})
+"""In place of a deployment's name: of the console itself, and of nobody that is known."""
+_LONGEST_NAME = 60
 _MOST_NAMES = 100
 """Metric names that the counter of refused series tells apart; the rest is `other`."""
 
@@ -29,30 +34,35 @@ _MOST_NAMES = 100
 class Registry:
     """Gives ids out and knows those whose rows the database still lacks."""
 
-    def __init__(self, head: Head, telemetry: Telemetry, limit: int) -> None:
-        self._head, self._telemetry, self._limit = head, telemetry, limit
+    def __init__(self, head: Head, telemetry: Telemetry, settings: Settings) -> None:
+        self._head, self._telemetry, self._limit = head, telemetry, settings.max_series_per_deployment
+        self._deployments, self._known = settings.max_deployments, settings.known_deployments | _NOBODYS
         self._alive: dict[Labels, int] = {}
         self._ids: dict[tuple[str, Labels], int] = {}  # the same by name and other labels, of series that were asked for
         self._count: Counter[str] = Counter()
         self._refused_ms: dict[str, int] = {}
         self._blamed: dict[str, Culprit] = {}
+        self._strange_ms, self._stranger = NEVER, ""
         self.bundles = Bundles()
         self._new: list[SeriesRow] = []
         self._refused: Counter[tuple[str, str]] = Counter()
         self.next_id = 1
 
     def ref(self, name: str, labels: Labels, now_ms: int) -> int:
-        """The series' id; a new one for a series not seen before, REFUSED where its deployment has too many."""
+        """The series' id; a new one for a series not seen before, REFUSED or STRANGE where it may not be."""
         if (known := self._ids.get((name, labels))) is not None:
             return known
         full = _interned({**dict(labels.pairs), "__name__": name})
         series_id = self._alive.get(full, REFUSED) or self._create(name, full, now_ms)
-        if series_id != REFUSED:
+        if series_id > REFUSED:
             self._ids[name, labels] = series_id
         return series_id
 
     def _create(self, name: str, labels: Labels, now_ms: int) -> int:
         deployment = labels.get("deployment", "")
+        if deployment not in self._count and self._too_many(deployment):
+            self._turn_away(deployment, now_ms)
+            return STRANGE
         if (self._limit and self._count[deployment] >= self._limit) or len(self._alive) >= ROW_LIMIT:
             self._refuse(deployment, name, now_ms)
             return REFUSED
@@ -62,6 +72,17 @@ class Registry:
         self._telemetry.store_series.set(len(self._alive))
         self._new.append(SeriesRow(series_id, dict(labels.pairs), bundle))
         return series_id
+
+    def _too_many(self, deployment: str) -> bool:
+        """Whether it would be one more than there may be of those that nobody configured."""
+        return deployment not in self._known and sum(name not in self._known for name in self._count) >= self._deployments
+
+    def _turn_away(self, deployment: str, now_ms: int) -> None:
+        first = now_ms - self._strange_ms > _LATELY_MS
+        self._strange_ms, self._stranger = now_ms, deployment[:_LONGEST_NAME]
+        if first:
+            fields = {"limit": self._deployments, "deployment": self._stranger}
+            log.warning("there are as many deployments as may be; samples of new ones are refused", extra=fields)
 
     def _refuse(self, deployment: str, name: str, now_ms: int) -> None:
         first = now_ms - self._refused_ms.get(deployment, NEVER) > _LATELY_MS
@@ -77,8 +98,14 @@ class Registry:
             log.warning("a deployment has as many series as it may; new ones are refused", extra=fields)
 
     def crowded(self, now_ms: int) -> list[str]:
-        """A line for each deployment of which a series was refused lately: what made so many."""
-        return [
+        """A line for each deployment of which a series was refused lately: what made so many; and one for refused deployments."""
+        strange = []
+        if now_ms - self._strange_ms <= _LATELY_MS:
+            strange = [
+                f"there are as many deployments as may be ({self._deployments:,}), samples of new ones are refused, "
+                f"such as {self._stranger!r}"
+            ]
+        return strange + [
             f"{deployment or 'no deployment'} has as many series as it may ({self._limit:,}), new ones are refused: "
             f"{self._blamed[deployment]}"
             for deployment, at_ms in sorted(self._refused_ms.items())

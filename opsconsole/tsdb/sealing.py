@@ -11,10 +11,9 @@ from opsconsole.db.series import WHOLE
 from opsconsole.tsdb.assembly import Assembly
 from opsconsole.tsdb.blockcodec import encode_block
 from opsconsole.tsdb.bundles import SIZE
-from opsconsole.tsdb.damage import Damage
 from opsconsole.tsdb.pieces import Ints, Piece, Run, whole
 from opsconsole.tsdb.recent import Closed
-from opsconsole.tsdb.sealed import Block, decoded
+from opsconsole.tsdb.sealed import Block
 
 _DEEP, _DEEPEST = 480, 1920
 """Samples a series in a whole block: of a full bundle, and of one of few series."""
@@ -53,9 +52,9 @@ def _joined(closed: Closed, runs: Mapping[int, Sequence[Run]], rows: Ints, ids: 
     return together.pieces()
 
 
-def merged_blocks(small: Sequence[Block], oldest_ms: int, damage: Damage) -> list[Block]:
+def merged_blocks(small: Sequence[Sequence[Piece]], oldest_ms: int) -> list[Block]:
     """The samples of several blocks of one bundle, sealed in this order, as whole ones; what is too old is left out."""
-    pieces = [piece.within(oldest_ms, _EVER) for block in small for piece in decoded(block, damage)]
+    pieces = [piece.within(oldest_ms, _EVER) for block in small for piece in block]
     ids = np.unique(np.concatenate([piece.ids for piece in pieces])) if pieces else np.empty(0, np.int64)
     together = Assembly(ids)
     for piece in pieces:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -21,7 +22,7 @@ from opsconsole.tsdb.keeper import Keeper
 from opsconsole.tsdb.late import TIME_LIMIT
 from opsconsole.tsdb.reader import Reader
 from opsconsole.tsdb.recall import Recall
-from opsconsole.tsdb.registry import Registry
+from opsconsole.tsdb.registry import STRANGE, Registry
 from opsconsole.tsdb.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -38,9 +39,9 @@ class Store:
 
     def __init__(self, db: Database, clock: Clock, telemetry: Telemetry, settings: Settings) -> None:
         self._clock, self._telemetry, self._settings = clock, telemetry, settings
-        self._head = Head(Damage(telemetry.store_damaged.inc))
+        self._head = Head(Damage(telemetry.store_damaged.inc, lambda: millis(clock.now())))
         self._journal = Journal()
-        self._registry = Registry(self._head, telemetry, settings.max_series_per_deployment)
+        self._registry = Registry(self._head, telemetry, settings)
         self._keeper = Keeper(db, self._head, self._journal, self._registry, settings)
         self._reader = Reader(db, self._head, self._keeper)
         self._recall = Recall(db, self._head, self._keeper)
@@ -112,8 +113,9 @@ class Store:
         refused = batch.ids <= 0
         old = (batch.times < now_ms - self._settings.retention // timedelta(milliseconds=1)) | (batch.times >= TIME_LIMIT)
         if refused.any() or old.any():
-            limit, too_old = int(np.count_nonzero(refused)), int(np.count_nonzero(old & ~refused))
-            outcome = Appended(series_limit=limit, too_old=too_old)
+            strange, too_old = int(np.count_nonzero(batch.ids == STRANGE)), int(np.count_nonzero(old & ~refused))
+            limit = int(np.count_nonzero(refused)) - strange
+            outcome = Appended(series_limit=limit, deployment_limit=strange, too_old=too_old)
             batch = batch.where(~(refused | old))
         if (over := len(batch.ids) - self._room) > 0:
             outcome = outcome._replace(backlog=over)
@@ -122,7 +124,7 @@ class Store:
 
     @property
     def _room(self) -> int:
-        return self._settings.max_pending_samples - self._keeper.waiting
+        return max(0, self._settings.max_pending_samples - self._keeper.waiting)
 
     def _count(self, outcome: Appended) -> None:
         self._telemetry.store_samples.inc(outcome.accepted)
@@ -131,6 +133,7 @@ class Store:
             ("conflict", outcome.conflicting),
             ("too_old", outcome.too_old),
             ("series_limit", outcome.series_limit),
+            ("deployment_limit", outcome.deployment_limit),
             ("backlog", outcome.backlog),
         ):
             if samples:
@@ -140,17 +143,21 @@ class Store:
         """Make durable what was appended. Where the database refuses, samples wait; `problem` says so."""
         self._behind_since = self._behind_since or now
         async with self._writing:
-            try:
-                await self._keeper.commit(now)
-            except (sa.exc.SQLAlchemyError, SupersededError, OSError) as error:
-                self._failed(error)
-            else:
-                self._recovered()
+            with suppress(sa.exc.SQLAlchemyError, SupersededError, OSError):
+                await self._commit(now)
 
     async def commit(self, now: datetime) -> None:
         """The same for who must know before answering: raises what the database raised."""
         async with self._writing:
+            await self._commit(now)
+
+    async def _commit(self, now: datetime) -> None:
+        try:
             await self._keeper.commit(now)
+        except (sa.exc.SQLAlchemyError, SupersededError, OSError) as error:
+            self._failed(error)
+            raise
+        self._recovered()
 
     async def maintain(self, now: datetime) -> None:
         """Once a minute: seal, compact, enforce retention, drop idle series from memory."""
@@ -185,7 +192,8 @@ class Store:
             return f"the metrics store cannot write: {self._failure} ({waiting} samples wait, {self._room} more may)"
         if self._behind_since is not None and self._clock.now() - self._behind_since > _LATE:
             return f"{waiting} samples have waited for the database since {self._behind_since:%H:%M:%S} UTC"
-        return "; ".join(self._registry.crowded(millis(self._clock.now()))) or None
+        told = [self._head.damage.lately(), *self._registry.crowded(millis(self._clock.now()))]
+        return "; ".join(filter(None, told)) or None
 
     @property
     def healthy(self) -> bool:

@@ -31,19 +31,19 @@ class World:
     """A console with a store behind it, and a sender."""
 
     def __init__(self, db: Database, **settings: Any) -> None:
-        self.db, self.clock, self._settings = db, FakeClock(), Settings(**settings)
+        self.db, self.clock, self._settings, self.telemetry = db, FakeClock(), Settings(**settings), Telemetry()
 
     async def open(self) -> "World":
         keys = [{"name": role, "key": key, "role": role} for role, key in KEYS.items()]
         auth = AuthSettings.model_validate({"api_keys": keys})
-        store = self._store()
-        await store.open()
-        self.console = web.console(self.db, self.clock, auth=auth, store=store)
+        self.store = self._store()
+        await self.store.open()
+        self.console = web.console(self.db, self.clock, auth=auth, store=self.store)
         self.http = web.client(web.application(self.console))
         return self
 
     def _store(self) -> Store:
-        return Store(self.db, self.clock, Telemetry(), self._settings)
+        return Store(self.db, self.clock, self.telemetry, self._settings)
 
     async def send(self, body: bytes, role: str = "operator", **headers: str) -> httpx.Response:
         more = {"Authorization": f"Bearer {KEYS[role]}", **HEADERS, **headers}
@@ -149,6 +149,25 @@ async def test_more_series_than_a_deployment_may_have_are_refused_and_others_are
     assert answer.status_code == 400
     assert "3 samples refused, of new series where a deployment has as many as it may" in answer.text
     assert len(await world.stored("m")) == 3
+
+
+async def test_more_deployments_than_there_may_be_are_refused_but_for_those_that_are_configured(db: Database) -> None:
+    world = await World(db, max_deployments=2, known_deployments=frozenset({"prod"})).open()
+    answer = await world.write(*(named("m", deployment=f"invented-{n}") for n in range(5)))
+    assert answer.status_code == 400
+    assert answer.text == (
+        "3 samples refused, of new deployments where there are as many as may be (storage.metrics.max_deployments)\n"
+    )
+    assert (await world.write(named("m", deployment="prod"), named("m"), named("n", deployment="invented-1"))).status_code == 204
+    assert len(await world.stored("m")) == 4
+    assert world.store.problem == (
+        "there are as many deployments as may be (2), samples of new ones are refused, such as 'invented-4'"
+    )
+    assert (
+        world.telemetry.registry.get_sample_value("opsconsole_store_dropped_samples_total", {"reason": "deployment_limit"}) == 3
+    )
+    again = await world.write(named("m", 2.0, AT + 1, deployment="invented-3"), named("m", 2.0, AT + 1, deployment="prod"))
+    assert again.text.startswith("1 sample refused, of new deployments")
 
 
 async def test_exemplars_and_native_histograms_are_left_out_and_counted(world: World) -> None:

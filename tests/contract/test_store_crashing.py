@@ -1,6 +1,7 @@
 """Whatever is written, fails, or ends in between: what was flushed is there afterwards, and nothing that never was."""
 
 import asyncio
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import sqlalchemy as sa
@@ -29,6 +30,8 @@ from tests.support.databases import opened
 ROOT = Path(__file__).parents[2]
 TABLES = (table.series, table.recent, table.blocks, table.store_state, table.sealed_buckets)
 Key = tuple[str, int]
+MOST = 3
+"""Series that the stories' deployment may have at once."""
 
 
 class Unreliable(Database):
@@ -50,15 +53,26 @@ class Unreliable(Database):
 class Story:
     """A store beside the dictionary that it should be."""
 
-    def __init__(self, db: Unreliable) -> None:
-        self.world, self.db = World(db), db
+    def __init__(self, db: Unreliable, **settings: Any) -> None:
+        self.world, self.db = World(db, **settings), db
         self.wanted: dict[Key, float] = {}
         self.durable: set[Key] = set()
+        self.shrinks = "retention_size" in settings
+
+    def again(self, db: "Unreliable", settings: dict[str, Any]) -> "Story":
+        """The same so far, in another copy of the database."""
+        other = Story(db, **settings)
+        other.world.clock.tick((self.world.clock.now() - NOON).total_seconds())
+        other.wanted, other.durable = dict(self.wanted), set(self.durable)
+        return other
 
     async def add(self, series: int, minutes_ago: int, value: float) -> None:
         at = self.world.clock.now() - timedelta(minutes=minutes_ago)
-        self.world.add(value, at, i=str(series))
-        self.wanted.setdefault((str(series), millis(at)), value)
+        key = (str(series), millis(at))
+        told = self.world.store.append([Sample.of("m", value, at, {"i": str(series)})])
+        assert key in self.wanted or told.accepted or told.series_limit
+        if told.accepted:
+            self.wanted.setdefault(key, value)  # of two values the first stays, whether or not the second was told off
 
     async def flush(self) -> None:
         await self.world.flush()
@@ -76,12 +90,19 @@ class Story:
         self.db.faults = []
         await self.world.restart()
         found = await self.found()
-        assert self.durable <= set(found)
+        assert self.durable - self._expired(found) <= set(found)
         assert all(self.wanted.get(key) == value for key, value in found.items())
         self.wanted = found
 
     async def check(self) -> None:
-        assert await self.found() == self.wanted
+        found = await self.found()
+        gone = self._expired(found)
+        assert found == {key: value for key, value in self.wanted.items() if key not in gone}
+
+    def _expired(self, found: dict[Key, float]) -> set[Key]:
+        """What may be gone: where there are too many bytes, what is older than anything that is there."""
+        oldest = min((at for _, at in found), default=0)
+        return {key for key in self.wanted if key[1] < oldest} if self.shrinks else set()
 
     async def found(self) -> dict[Key, float]:
         matchers = [Matcher("__name__", MatchOp.EQUAL, "m")]
@@ -92,7 +113,7 @@ class Story:
         }
 
 
-adds = st.tuples(st.just("add"), st.integers(1, 3), st.sampled_from([0, 0, 0, 1, 5, 100, 400]), st.integers(0, 3).map(float))
+adds = st.tuples(st.just("add"), st.integers(1, 4), st.sampled_from([0, 0, 0, 1, 5, 100, 400]), st.integers(0, 3).map(float))
 waits = st.tuples(st.just("wait"), st.sampled_from([1, 1, 7, 31, 130, 400]))
 fails = st.tuples(st.just("fail"), st.lists(st.sampled_from(["", "before", "after"]), max_size=4))
 others = st.sampled_from([("flush",), ("flush",), ("crash",), ("check",)])
@@ -138,7 +159,7 @@ async def tell(url: str, story: list[tuple[Any, ...]]) -> None:
         async with db.begin() as session:
             for each in TABLES:
                 await session.execute(each.delete())
-        told = Story(db)
+        told = Story(db, max_series_per_deployment=MOST)
         await told.world.store.open()
         for what, *how in story:
             await getattr(told, what)(*how)
@@ -201,37 +222,132 @@ SCRIPT: list[tuple[Any, ...]] = [
     ("flush",),
     ("wait", 31),
 ]
+HALF_HOURS: list[tuple[Any, ...]] = [
+    step for n in range(31) for step in (("add", 1, 0, n / 7), ("add", 2, 0, n / 9), ("flush",), ("wait", 31))
+]
+"""So many blocks of one bundle that with the next they are merged."""
+LATE: list[tuple[Any, ...]] = [
+    *[("add", series, ago, 0.5) for series in (1, 2) for ago in (30, 31, 62, 500, 501)],
+    ("add", 1, 500, 0.25),
+    ("flush",),
+    ("wait", 31),
+    ("wait", 31),
+    ("check",),
+]
+"""Samples at times that are sealed, and merged, or that only the database knows, and among them some in conflict."""
 
 
-async def test_a_crash_at_any_statement_loses_nothing_that_was_flushed(tmp_path: Path) -> None:
+class Case(NamedTuple):
+    """What was, what then happens with one statement more of it failing each time, and the settings of the store."""
+
+    before: list[tuple[Any, ...]]
+    script: list[tuple[Any, ...]]
+    settings: dict[str, Any]
+    fewer: bool = False
+    """Whether blocks are merged or deleted by it."""
+
+
+CASES = {
+    "an evening": Case([], SCRIPT, {}),
+    "merging": Case(HALF_HOURS, [("add", 1, 0, 5.0), ("flush",), ("wait", 31), ("wait", 31)], {}, fewer=True),
+    "late samples": Case(HALF_HOURS[:80], LATE, {}),
+    "too many bytes": Case(
+        HALF_HOURS, [("add", 1, 0, 5.0), ("flush",), ("wait", 31), ("check",)], {"retention_size": 1500}, fewer=True
+    ),
+    "too many series": Case(
+        [("add", 1, 0, 1.0), ("flush",)],
+        [
+            *[("add", series, 0, 1.0) for series in (2, 3, 4)],
+            ("flush",),
+            ("wait", 31),
+            ("wait", 400),
+            ("add", 4, 0, 2.0),
+            ("flush",),
+        ],
+        {"max_series_per_deployment": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_a_crash_at_any_statement_loses_nothing_that_was_flushed(tmp_path: Path, name: str) -> None:
     """The script again and again; each time one statement later fails, and with it its transaction, and the process ends."""
-    url, failed_at, statements = f"sqlite:///{tmp_path / 'story.db'}", 0, 0
-    async with opened(url):
+    case, base, file = CASES[name], tmp_path / "before.db", tmp_path / "story.db"
+    async with opened(f"sqlite:///{base}"):
         pass
+    first = await lived(base, case)
+    blocks, failed_at, statements = await first.world.rows(table.blocks), 0, 0
     while statements >= failed_at:  # the last time, none was left to fail
         failed_at += 1
-        db, statements = Unreliable(url), 0
-        db.faults = []
-        async with db.begin() as session:
-            for each in TABLES:
-                await session.execute(each.delete())
+        for one in tmp_path.glob("story.db*"):
+            one.unlink()
+        shutil.copy(base, file)
+        statements, left = await crashed_at(failed_at, file, case, first)
+    assert failed_at > 10
+    assert (left < blocks) == case.fewer
 
-        def count(*_: Any, at: int = failed_at) -> None:
-            nonlocal statements
-            statements += 1
-            if statements == at:
-                raise sa.exc.OperationalError("a statement", None, Exception("the process ended"))
 
-        told = Story(db)
-        await told.world.store.open()
-        sa.event.listen(db.engine.sync_engine, "before_cursor_execute", count)
-        for what, *how in SCRIPT:
-            await getattr(told, what)(*how)
-            if statements >= failed_at:
-                break
-        sa.event.remove(db.engine.sync_engine, "before_cursor_execute", count)
-        await told.crash()
-        await told.wait(31)
-        await told.check()
-        await db.close()
-    assert failed_at > 30
+async def lived(file: Path, case: Case) -> Story:
+    """What was before, in the file, which is closed."""
+    db = Unreliable(f"sqlite:///{file}")
+    db.faults = []
+    told = Story(db)
+    await told.world.store.open()
+    for what, *how in case.before:
+        await getattr(told, what)(*how)
+    await db.close()
+    return told
+
+
+async def crashed_at(failed_at: int, file: Path, case: Case, first: Story) -> tuple[int, int]:
+    """Go on from what was before until that statement; how many there were, and blocks in the end."""
+    db, statements = Unreliable(f"sqlite:///{file}"), 0
+    db.faults = []
+
+    def count(*_: Any) -> None:
+        nonlocal statements
+        statements += 1
+        if statements == failed_at:
+            raise sa.exc.OperationalError("a statement", None, Exception("the process ended"))
+
+    told = first.again(db, case.settings)
+    await told.world.store.open()
+    sa.event.listen(db.engine.sync_engine, "before_cursor_execute", count)
+    for what, *how in case.script:
+        await getattr(told, what)(*how)
+        if statements >= failed_at:
+            break
+    sa.event.remove(db.engine.sync_engine, "before_cursor_execute", count)
+    await told.crash()
+    await told.wait(31)
+    await told.check()
+    left = await told.world.rows(table.blocks)
+    await db.close()
+    return statements, left
+
+
+@pytest.mark.parametrize("lost", range(6))
+async def test_a_series_whose_end_was_committed_unheard_goes_on(tmp_path: Path, lost: int) -> None:
+    """The answer to one of the upkeep's transactions is lost, then the series has a sample again, then the process ends."""
+    url = f"sqlite:///{tmp_path / 'story.db'}"
+    async with opened(url):
+        pass
+    await tell(
+        url,
+        [
+            ("add", 1, 0, 1.0),
+            ("flush",),
+            ("wait", 31),
+            ("wait", 130),
+            ("fail", [""] * lost + ["after"]),
+            ("wait", 400),
+            ("fail", []),
+            ("add", 1, 0, 2.0),
+            ("flush",),
+            ("crash",),
+            ("add", 1, 1, 3.0),
+            ("flush",),
+            ("wait", 31),
+            ("crash",),
+        ],
+    )

@@ -138,6 +138,7 @@ def _told(account: Account) -> Response:
         (done.too_old, "out of bounds: older than the retention"),
         (account.ahead, "out of bounds: timestamp is too far in the future"),
         (done.series_limit, "of new series where a deployment has as many as it may (storage.metrics.max_series_per_deployment)"),
+        (done.deployment_limit, "of new deployments where there are as many as may be (storage.metrics.max_deployments)"),
     ]
     said = [f"{count} sample{'s' if count > 1 else ''} refused, {why}" for count, why in wrong if count]
     return PlainTextResponse("; ".join(said) + "\n", 400) if said else Response(status_code=204)

@@ -56,6 +56,20 @@ def test_a_block_of_a_later_format_is_refused_by_its_number() -> None:
         decode_block(b"\x09" + block[1:])
 
 
+@given(st.integers(0, 2**20))
+def test_a_single_flipped_bit_is_noticed_wherever_it_is(place: int) -> None:
+    data = bytearray(encode_block([Piece(np.arange(3), np.arange(50), np.arange(150.0).reshape(3, 50) * 0.1)]))
+    data[place // 8 % len(data)] ^= 1 << place % 8
+    with pytest.raises(CorruptError):
+        decode_block(bytes(data))
+
+
+def test_a_block_of_the_format_without_a_checksum_is_read() -> None:
+    block = encode_block([Piece(np.array([1]), np.array([1, 2]), np.array([[1.5, 2.5]]))])
+    [piece] = decode_block(b"\x02" + block[5:])
+    assert (piece.ids.tolist(), piece.times.tolist(), piece.values.tolist()) == ([1], [1, 2], [[1.5, 2.5]])
+
+
 @given(st.integers(0, 10_000), st.integers(0, 255))
 def test_a_damaged_block_never_ends_the_process(place: int, byte: int) -> None:
     times = np.arange(50)

@@ -44,6 +44,19 @@ def test_bytes_that_are_no_chunk_are_refused(data: bytes) -> None:
         unpack(data)
 
 
+@given(st.integers(0, 2**20))
+def test_a_single_flipped_bit_of_a_flush_is_noticed_wherever_it_is(place: int) -> None:
+    data = bytearray(pack(Batch(np.arange(9), np.full(9, 5), np.arange(9) * 0.1)))
+    data[place // 8 % len(data)] ^= 1 << place % 8
+    with pytest.raises(CorruptError):
+        unpack(bytes(data))
+
+
+def test_a_flush_of_the_format_without_a_checksum_is_read() -> None:
+    back = unpack(pack(Batch(np.array([1]), np.array([2]), np.array([3.5])))[5:])
+    assert [column.tolist() for column in back] == [[1], [2], [3.5]]
+
+
 def test_a_chunk_of_a_later_format_is_refused_by_its_number() -> None:
     with pytest.raises(CorruptError, match="format 9 is not known"):
         decode(b"\x09" + encode(np.array([1]), np.array([1.0]))[1:])

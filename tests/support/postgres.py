@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import psutil
+
 _GIVEN: set[int] = set()
 
 
@@ -67,6 +69,11 @@ class PostgresServer:
     def stop(self) -> None:
         """Stop it as a crash would."""
         self._as("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "-t", "120", "stop")
+
+    def pids(self) -> list[int]:
+        """Of all its processes, the first one first."""
+        first = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        return [first.pid, *(child.pid for child in first.children(recursive=True))]
 
     def remove(self) -> None:
         """Stop it for good."""

@@ -37,7 +37,8 @@ def prometheus(series: Iterable[Series]) -> Iterator[httpx.Client]:
 class Written:
     """A Prometheus on loopback that takes remote writes, which can be stopped, killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, configuration: str = "global: {scrape_interval: 1h}\n") -> None:
+        self._configuration = configuration
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._port = folder, free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,7 +46,7 @@ class Written:
         self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
 
     def start(self) -> "Written":
-        (self._folder / "prometheus.yml").write_text("global: {scrape_interval: 1h}\n")
+        (self._folder / "prometheus.yml").write_text(self._configuration)
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(self._command(), stdout=log, stderr=log, cwd=self._folder)
         eventually("the cluster is ready", self._ready)

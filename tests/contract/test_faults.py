@@ -13,13 +13,23 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.airflow import eventually
 from tests.support.commands import opsconsole
 from tests.support.console import ConsoleProcess
-from tests.support.faults import Sender, Wire, besieged, frozen, metric, no_room, nothing_is_lost, recent_is_seen, said
+from tests.support.faults import (
+    Sender,
+    Wire,
+    besieged,
+    eventually,
+    frozen,
+    metric,
+    no_room,
+    nothing_is_lost,
+    recent_is_seen,
+    said,
+)
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(2400)
 Fault = Callable[[], AbstractContextManager[None]]
 FILE = {"url": "sqlite:///console.db"}
 UPKEEP = "store/maintain"
@@ -80,7 +90,7 @@ def refused_and_told(console: ConsoleProcess, sender: Sender, fault: Fault, *, u
         eventually("what waits is counted", lambda: metric(console, "opsconsole_store_pending_samples") > 0)
         assert recent_is_seen(console)
         if upkeep:
-            eventually("upkeep went by", lambda: console.steps(UPKEEP) >= turns + upkeep, within=600)
+            eventually("upkeep went by", lambda: console.steps(UPKEEP) >= turns + upkeep)
     sender.seen(204, 3)
     eventually("it is well again", console.ready)
 

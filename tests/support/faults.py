@@ -10,7 +10,7 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,21 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.support import airflow
 from tests.support import remote_write as made
-from tests.support.airflow import eventually
 from tests.support.console import API_KEY, ConsoleProcess
 from tests.support.postgres import free_port
 from tests.support.remote_write import HEADERS, Sent
 
 API = "/prometheus/api/v1"
 _EVERY = 0.1
+_PATIENCE = 600
+"""Seconds: a machine may be busy with other things."""
+
+
+def eventually(what: str, ask: Callable[[], Any]) -> Any:
+    """Ask until the answer is truthy; the answer."""
+    return airflow.eventually(what, ask, within=_PATIENCE)
 
 
 class _Page(http.server.BaseHTTPRequestHandler):
@@ -122,7 +129,8 @@ def besieged(folder: Path, storage: dict[str, Any]) -> Iterator[tuple[ConsolePro
         }
         console = ConsoleProcess(folder, rules={"files": []}, deployments=[watched], storage=storage)
         try:
-            console.start()
+            console.start(wait=False)
+            eventually("the console is ready", console.ready)
             with Sender(console) as sender:
                 sender.seen(204, 3)
                 yield console, sender
@@ -163,7 +171,8 @@ def nothing_is_lost(console: ConsoleProcess, sender: Sender) -> None:
     kept = dict(sender.kept)
     assert stored(console).items() >= {at: number for number, at in kept.items()}.items()
     console.kill()
-    console.start()
+    console.start(wait=False)
+    eventually("the console is ready again", console.ready)
     assert stored(console).items() >= {at: number for number, at in kept.items()}.items()
 
 

@@ -1,4 +1,4 @@
-"""The storage of a running console locked, full, cut off, frozen and gone, while it is sent to and scrapes.
+"""The storage of a running console locked by somebody else, while it is sent to and scrapes.
 
 What it acknowledges it keeps, what it cannot keep it refuses and says so, recent samples are answered all the while, and it
 recovers by itself.
@@ -10,30 +10,23 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.support.commands import opsconsole
 from tests.support.console import ConsoleProcess
 from tests.support.faults import (
     Sender,
-    Wire,
     besieged,
     eventually,
-    frozen,
     metric,
-    no_room,
     nothing_is_lost,
     recent_is_seen,
     said,
 )
-from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.timeout(2400)
 Fault = Callable[[], AbstractContextManager[None]]
 FILE = {"url": "sqlite:///console.db"}
-UPKEEP = "store/maintain"
-MIB = 2**20
 
 
 @contextmanager
@@ -45,43 +38,9 @@ def locked(file: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-@pytest.fixture
-def server() -> Iterator[PostgresServer]:
-    """One of this test's own, to be broken."""
-    made = PostgresServer()
-    made.start()
-    try:
-        yield made
-    finally:
-        made.remove()
-
-
-@contextmanager
-def stopped(server: PostgresServer) -> Iterator[None]:
-    server.stop()
-    try:
-        yield
-    finally:
-        server.start()
-
-
-@contextmanager
-def cut(wire: Wire) -> Iterator[None]:
-    wire.cut()
-    try:
-        yield
-    finally:
-        wire.mend()
-
-
-def on(server: PostgresServer, port: int | None = None) -> dict[str, str]:
-    return {"url": f"postgresql+psycopg://postgres@127.0.0.1:{port or server.port}/postgres"}
-
-
-def refused_and_told(console: ConsoleProcess, sender: Sender, fault: Fault, *, upkeep: int = 0) -> None:
-    """The fault comes, stays until everything that is to be seen of it was seen and `upkeep` went by, and ends."""
+def refused_and_told(console: ConsoleProcess, sender: Sender, fault: Fault) -> None:
+    """The fault comes, stays until everything that is to be seen of it was seen, and ends."""
     before = metric(console, "opsconsole_store_write_failures_total")
-    turns = console.steps(UPKEEP)
     with fault():
         sender.seen(503, 2)
         told = eventually("it is told", lambda: (text := said(console)) and "[-] metrics store" in text and text)
@@ -89,8 +48,6 @@ def refused_and_told(console: ConsoleProcess, sender: Sender, fault: Fault, *, u
         eventually("it is counted", lambda: metric(console, "opsconsole_store_write_failures_total") > before)
         eventually("what waits is counted", lambda: metric(console, "opsconsole_store_pending_samples") > 0)
         assert recent_is_seen(console)
-        if upkeep:
-            eventually("upkeep went by", lambda: console.steps(UPKEEP) >= turns + upkeep)
     sender.seen(204, 3)
     eventually("it is well again", console.ready)
 
@@ -98,33 +55,6 @@ def refused_and_told(console: ConsoleProcess, sender: Sender, fault: Fault, *, u
 def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
     with besieged(tmp_path, FILE) as (console, sender):
         refused_and_told(console, sender, lambda: locked(tmp_path / "console.db"))
-        nothing_is_lost(console, sender)
-
-
-def test_a_full_disk_is_overcome(tmp_path: Path) -> None:
-    with besieged(tmp_path, FILE) as (console, sender):
-        refused_and_told(console, sender, lambda: no_room(console.pid))
-        nothing_is_lost(console, sender)
-
-
-def test_a_postgresql_that_was_stopped_and_cut_off_is_used_again(tmp_path: Path, server: PostgresServer) -> None:
-    wire = Wire(server.port)
-    try:
-        with besieged(tmp_path, on(server, wire.port)) as (console, sender):
-            refused_and_told(console, sender, lambda: stopped(server))
-            refused_and_told(console, sender, lambda: cut(wire))
-            nothing_is_lost(console, sender)
-    finally:
-        wire.close()
-
-
-def test_a_postgresql_that_stands_still_holds_nobody_up(tmp_path: Path, server: PostgresServer) -> None:
-    with besieged(tmp_path, on(server)) as (console, sender):
-        with frozen(server.pids()):
-            eventually("it is told", lambda: "[-] metrics store" in said(console))
-            assert recent_is_seen(console)
-        sender.seen(204, 3)
-        eventually("it is well again", console.ready)
         nothing_is_lost(console, sender)
 
 
@@ -141,27 +71,3 @@ def test_a_file_that_is_locked_at_the_start_is_told_in_a_line(tmp_path: Path) ->
         console.start()
     finally:
         console.kill()
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("kind", ["locked", "full", "stopped", "cut"])
-def test_two_rounds_of_upkeep_under_the_fault_lose_nothing_and_cost_little(
-    tmp_path: Path, server: PostgresServer, kind: str
-) -> None:
-    """Sealing, merging and retention fall into it. What waits is the samples of two minutes; memory must not grow by more."""
-    wire = Wire(server.port)
-    storage = on(server, wire.port) if kind in ("stopped", "cut") else FILE
-    try:
-        with besieged(tmp_path, storage) as (console, sender):
-            faults: dict[str, Fault] = {
-                "locked": lambda: locked(tmp_path / "console.db"),
-                "full": lambda: no_room(console.pid),
-                "stopped": lambda: stopped(server),
-                "cut": lambda: cut(wire),
-            }
-            before = psutil.Process(console.pid).memory_info().rss
-            refused_and_told(console, sender, faults[kind], upkeep=2)
-            assert psutil.Process(console.pid).memory_info().rss < before + 100 * MIB
-            nothing_is_lost(console, sender)
-    finally:
-        wire.close()

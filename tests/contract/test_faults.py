@@ -1,4 +1,4 @@
-"""The storage of a running console locked by somebody else, while it is sent to and scrapes.
+"""The storage of a running console locked, cut off and gone, while it is sent to and scrapes.
 
 What it acknowledges it keeps, what it cannot keep it refuses and says so, recent samples are answered all the while, and it
 recovers by itself.
@@ -16,6 +16,7 @@ from tests.support.commands import opsconsole
 from tests.support.console import ConsoleProcess
 from tests.support.faults import (
     Sender,
+    Wire,
     besieged,
     eventually,
     metric,
@@ -23,6 +24,7 @@ from tests.support.faults import (
     recent_is_seen,
     said,
 )
+from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.timeout(2400)
 Fault = Callable[[], AbstractContextManager[None]]
@@ -36,6 +38,39 @@ def locked(file: Path) -> Iterator[None]:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")
+
+
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    """One of this test's own, to be broken."""
+    made = PostgresServer()
+    made.start()
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+@contextmanager
+def stopped(server: PostgresServer) -> Iterator[None]:
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextmanager
+def cut(wire: Wire) -> Iterator[None]:
+    wire.cut()
+    try:
+        yield
+    finally:
+        wire.mend()
+
+
+def on(server: PostgresServer, port: int | None = None) -> dict[str, str]:
+    return {"url": f"postgresql+psycopg://postgres@127.0.0.1:{port or server.port}/postgres"}
 
 
 def refused_and_told(console: ConsoleProcess, sender: Sender, fault: Fault) -> None:
@@ -56,6 +91,17 @@ def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
     with besieged(tmp_path, FILE) as (console, sender):
         refused_and_told(console, sender, lambda: locked(tmp_path / "console.db"))
         nothing_is_lost(console, sender)
+
+
+def test_a_postgresql_that_was_stopped_and_cut_off_is_used_again(tmp_path: Path, server: PostgresServer) -> None:
+    wire = Wire(server.port)
+    try:
+        with besieged(tmp_path, on(server, wire.port)) as (console, sender):
+            refused_and_told(console, sender, lambda: stopped(server))
+            refused_and_told(console, sender, lambda: cut(wire))
+            nothing_is_lost(console, sender)
+    finally:
+        wire.close()
 
 
 def test_a_file_that_is_locked_at_the_start_is_told_in_a_line(tmp_path: Path) -> None:

@@ -44,12 +44,16 @@ unit: $(READY)   ## unit tests only
 services:        ## what the tests need from Debian: PostgreSQL, Chromium, Prometheus, docker-compose
 	@sh tests/support/services.sh
 
+# Much of a long test is waiting, so files of tests run beside each other, whole ones in the order given: the longest first.
+WORKERS ?= 3
+BESIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 test: $(READY) services  ## everything that must pass
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest tests/rules tests/contract tests/e2e -m "not soak"
+	@$(BIN)/pytest $(BESIDE) tests/e2e tests/contract tests/rules -m "not soak" --durations=10
 
 soak: $(READY) services  ## what takes longer: every fault, every version, more crashes
-	@$(BIN)/pytest tests -m soak
+	@$(BIN)/pytest $(BESIDE) tests/e2e tests/contract -m soak --durations=10
 
 bench: $(READY)  ## the benchmarks, each printing its ratio or limit
 	@for bench in benchmarks/[a-z]*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done

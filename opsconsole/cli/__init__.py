@@ -1,28 +1,24 @@
-"""The commands. Each is thin: parse, call, print; errors are one line on standard error."""
+"""The commands. Each is thin: parse, call, print; errors are one line on standard error.
+
+A command imports what it runs, so that help, the version and a mistyped option are answered at once.
+"""
 
 import asyncio
-import errno
-import logging
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from datetime import datetime
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from opsconsole import __version__
 from opsconsole.clock import SystemClock
-from opsconsole.cluster import online as cluster
-from opsconsole.collectors import online as asking
-from opsconsole.collectors import statsd_socket
-from opsconsole.config import Loaded, built_in, load, notes
-from opsconsole.model import ConfigError, OpsConsoleError
 from opsconsole.secrets import redacted
-from opsconsole.telemetry import setup_logging
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from opsconsole.config import Loaded
+
 T = TypeVar("T")
 
 app = typer.Typer(
@@ -44,25 +40,15 @@ def main() -> None:
     """Run the command that was typed. Exit status: 0 done, 1 the answer is no, 2 usage."""
     try:
         app(standalone_mode=True)
-    except ConfigError as error:
-        _fail(*error.problems)
-    except OpsConsoleError as error:
-        _fail(str(error))
-    except BaseExceptionGroup as group:
-        told = group.subgroup(OpsConsoleError)
-        if told is None:
-            raise
-        _fail(*(str(error) for error in _flattened(told)))
     except KeyboardInterrupt:
         sys.exit(130)
+    except (Exception, BaseExceptionGroup) as error:
+        from opsconsole.cli.complaints import complaints
 
-
-def _flattened(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _flattened(error)
-        else:
-            yield error
+        lines = complaints(error)
+        if not lines:
+            raise
+        _fail(*lines)
 
 
 def _fail(*lines: str) -> None:
@@ -87,6 +73,13 @@ def _file(config: Path | None) -> Path | None:
     return config or (_chosen[-1] if _chosen else None)
 
 
+def _loaded(config: Path | None) -> "Loaded":
+    """What the configuration says. Raises ConfigError with every problem in it."""
+    from opsconsole.config import load
+
+    return load(_file(config))
+
+
 @app.command()
 def serve(
     config: File = None,
@@ -97,50 +90,18 @@ def serve(
     log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON, an object a line.")] = False,
 ) -> None:
     """Run everything."""
+    path = _file(config)
+    if airflow is None and (username or password):
+        raise typer.BadParameter("--username and --password go with --airflow")
+    if airflow is not None and path is not None:
+        raise typer.BadParameter("--airflow needs no file: give --airflow or --config, not both")
+
     from opsconsole import service
+    from opsconsole.cli.serving import reader
+    from opsconsole.telemetry import setup_logging
 
     setup_logging(as_json=log_json)
-    _run(service.run(_reader(config, airflow, username, password, listen), say=_say))
-
-
-def _reader(
-    config: Path | None, airflow: str | None, username: str | None, password: str | None, listen: str | None
-) -> Callable[[], Loaded]:
-    """What reads the configuration, at start and at each reload."""
-    path = _file(config)
-    if airflow is None:
-        if username or password:
-            raise typer.BadParameter("--username and --password go with --airflow")
-        return lambda: load(path, listen=listen)
-    if path is not None:
-        raise typer.BadParameter("--airflow needs no file: give --airflow or --config, not both")
-    auth = {"username": username, "password": password} if username or password else {}
-    deployment = {"name": "airflow", "url": airflow, "auth": {key: value for key, value in auth.items() if value is not None}}
-
-    def read() -> Loaded:
-        loaded = built_in(listen=listen, deployments=[deployment])
-        return loaded if _has_port(loaded.config.listeners.statsd.listen) else loaded.without_statsd()
-
-    return read
-
-
-@cache
-def _has_port(address: str | None) -> bool:
-    """Whether StatsD can listen there, and a warning where another program does. Found out once: later the port is our own."""
-    if address is None:
-        return True
-    try:
-        statsd_socket.listen(address).close()
-    except OpsConsoleError as error:
-        if not isinstance(error.__cause__, OSError) or error.__cause__.errno != errno.EADDRINUSE:
-            raise
-        log.warning(
-            "StatsD is off: another program has UDP %s. To have Airflow's StatsD, stop that program and start anew, "
-            "or name another port as listeners.statsd.listen in a configuration file",
-            address,
-        )
-        return False
-    return True
+    _run(service.run(reader(path, airflow, username, password, listen), say=_say))
 
 
 @app.command()
@@ -150,6 +111,7 @@ def demo(
 ) -> None:
     """Install and start a real local Airflow with sample Dags and the canary, and a console watching it."""
     from opsconsole.demo import showing
+    from opsconsole.telemetry import setup_logging
 
     setup_logging("ERROR")
     _run(showing.run(listen, cache, say=_say))
@@ -161,42 +123,16 @@ def check(
     online: Annotated[bool, typer.Option("--online", help="Ask every deployment, and a cluster underneath, too.")] = False,
 ) -> None:
     """Validate the configuration and every file it names; print each problem as file:line: message."""
-    loaded = load(_file(config))
+    from opsconsole.cli.checking import ask
+    from opsconsole.config import notes
+
+    loaded = _loaded(config)
     for note in notes(loaded):
         print(redacted(note))
     rules = sum(len(group.rules) for group in loaded.rule_groups)
     print(f"valid: {len(loaded.config.deployments)} deployments, {rules} rules, {len(loaded.dashboards)} dashboards")
     if online:
-        _run(_ask(loaded))
-
-
-async def _ask(loaded: Loaded) -> None:
-    """Print who answers. Raises ConfigError with a problem, at the setting to look at, for each that does not."""
-    answers = await asking.ask_all(loaded.config.deployments, SystemClock())
-    for answer in answers:
-        if not answer.problem:
-            _say(redacted(f"{answer.deployment}: Airflow {answer.version}, {', '.join(answer.ailing) or 'healthy'}"))
-        if answer.port and not answer.port.problem:
-            _say(redacted(f"{answer.deployment}: scheduler at {answer.port.instance}, {answer.port.health}"))
-    problems = [
-        loaded.document.problem(("deployments", index, *setting), f"{answer.deployment}: {problem}")
-        for index, answer in enumerate(answers)
-        for setting, problem in answer.problems
-    ]
-    problems += await _ask_cluster(loaded)
-    if problems:
-        raise ConfigError(problems)
-
-
-async def _ask_cluster(loaded: Loaded) -> list[str]:
-    """What is wrong with the cluster that keeps the metrics, where one does; a line where all is well."""
-    settings = loaded.config.storage.metrics
-    if settings.engine != "prometheus":
-        return []
-    found = await cluster.ask(settings)
-    if not found:
-        _say(redacted(f"metrics: {settings.base} answers queries and takes samples"))
-    return [loaded.document.problem(("storage", "metrics", key), redacted(problem)) for key, problem in found]
+        _run(ask(loaded, SystemClock(), _say))
 
 
 @app.command()
@@ -207,7 +143,7 @@ def migrate(config: File = None) -> None:
     from opsconsole.db.migrate import migrate as upgrade
 
     async def work() -> None:
-        db = Database(load(_file(config)).database_url)
+        db = Database(_loaded(config).database_url)
         try:
             await expect_sound(db, SystemClock())
             before, after = await upgrade(db)
@@ -223,7 +159,7 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to write.")], con
     """Write everything that the console keeps into one file, while it runs."""
     from opsconsole.cli.backup import back_up
 
-    _run(back_up(load(_file(config)), file, _say))
+    _run(back_up(_loaded(config), file, _say))
 
 
 @app.command()
@@ -235,7 +171,7 @@ def restore(
     """Put a backup into the configured database, which no console may have open."""
     from opsconsole.cli.backup import put_back
 
-    _run(put_back(load(_file(config)), file, _say, force=force))
+    _run(put_back(_loaded(config), file, _say, force=force))
 
 
 @app.command()
@@ -252,7 +188,7 @@ def query(
     from opsconsole.cli.answers import told
     from opsconsole.cli.query import ask, asked, reading
 
-    clock, loaded = SystemClock(), load(_file(config))
+    clock, loaded = SystemClock(), _loaded(config)
     now = clock.now()
     when = _typed(lambda: asked(now, at, start, end, step))
 
@@ -279,7 +215,7 @@ def run_rule_tests(
     from opsconsole.engine import promql_settings
     from opsconsole.rules.unittests import run_files
 
-    failures = run_files(files, promql_settings(load(_file(config))))
+    failures = run_files(files, promql_settings(_loaded(config)))
     for failure in failures:
         print(failure)
     if failures:
@@ -292,9 +228,10 @@ def notify_test(receiver: str, config: File = None) -> None:
     """Send a test notice to RECEIVER through the real path; print what each far end answered."""
     import httpx
 
+    from opsconsole.model import OpsConsoleError
     from opsconsole.notify.testing import send_test
 
-    loaded = load(_file(config))
+    loaded = _loaded(config)
     found = [one for one in loaded.config.alerting.receivers if one.name == receiver]
     if not found:
         known = ", ".join(one.name for one in loaded.config.alerting.receivers) or "none is configured"

@@ -1,5 +1,6 @@
 """A real Apache Airflow in an environment of its own, installed once into a cache folder."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -23,14 +24,22 @@ def airflow_environment(version: str, say: Callable[[str], None], cache: Path | 
     pins = content.folder("requirements") / f"airflow-{version}.txt"
     home = (cache or user_cache_path("opsconsole")) / f"airflow-{version}"
     stamp, wanted = home / ".ready", hashlib.sha256(pins.read_bytes()).hexdigest()
-    if stamp.is_file() and stamp.read_text() == wanted:
+    if _has(stamp, wanted):
         return home / "bin"
-    say(f"Installing Apache Airflow {version} into {home} (once)")
-    shutil.rmtree(home, ignore_errors=True)
-    for command in _commands(home, pins):
-        _run(command)
-    stamp.write_text(wanted)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_name(f"{home.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be installing it: then wait for that
+        if not _has(stamp, wanted):
+            say(f"Installing Apache Airflow {version} into {home} (once)")
+            shutil.rmtree(home, ignore_errors=True)
+            for command in _commands(home, pins):
+                _run(command)
+            stamp.write_text(wanted)
     return home / "bin"
+
+
+def _has(stamp: Path, wanted: str) -> bool:
+    return stamp.is_file() and stamp.read_text() == wanted
 
 
 def inherited(bin_folder: Path) -> dict[str, str]:

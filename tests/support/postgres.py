@@ -1,6 +1,7 @@
 """A PostgreSQL server of the tests' own, which they may stop."""
 
 import contextlib
+import fcntl
 import os
 import random
 import shutil
@@ -12,19 +13,29 @@ from pathlib import Path
 import psutil
 
 _GIVEN: set[int] = set()
+_CLAIMS = Path(tempfile.gettempdir(), f"opsconsole-tests-{os.geteuid()}.ports").open("ab")  # noqa: SIM115 - as long as we live
 
 
 def free_port() -> int:
-    """A port that nobody has now, by TCP or UDP, and that no one is told twice.
+    """A port that nobody has now, by TCP or UDP, and that no one is told twice, here or in another process of tests.
 
     It stands below those that the kernel gives to whoever asks for any: no connection and no other server of the machine
     gets it before it is used, and as long as it is not, connections to it are refused.
     """
     for port in random.SystemRandom().sample(range(20_000, _first_that_the_kernel_gives()), 200):
-        if port not in _GIVEN and _is_free(port):
+        if port not in _GIVEN and _claimed(port) and _is_free(port):
             _GIVEN.add(port)
             return port
     raise AssertionError("no free port in 200 looks")
+
+
+def _claimed(port: int) -> bool:
+    """Whether it is ours among all tests that run on the machine: a lock on a byte of a file, which ends with the process."""
+    try:
+        fcntl.lockf(_CLAIMS, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
 
 
 def _first_that_the_kernel_gives() -> int:

@@ -12,6 +12,9 @@ from opsconsole.model import ConfigError
 PACKAGED = "packaged"
 """Stands, in a list of files, for those that ship with the console."""
 
+_ENDINGS = {"alert_rules": (".yaml", ".yml"), "dashboards": (".yaml", ".yml", ".json")}
+"""Of the files that a folder stands for, by what they are."""
+
 
 def rule_files(config: Config, folder: Path, document: Document, problems: list[str]) -> list[Path]:
     return _named_files(config.rules.files, "alert_rules", folder, document, ("rules", "files"), problems)
@@ -39,7 +42,7 @@ def files_of(entry: str, shipped: str, folder: Path) -> list[Path]:
     """The files that a name, a folder, a glob or `packaged` stands for."""
     path = content.folder(shipped) if entry == PACKAGED else folder / entry
     if path.is_dir():
-        return sorted(path.glob("*.yaml"))
+        return sorted(file for file in path.iterdir() if file.suffix in _ENDINGS[shipped])
     return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
 
 

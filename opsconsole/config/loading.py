@@ -15,6 +15,7 @@ from opsconsole.config.files import dashboard_files, database_url, rule_files
 from opsconsole.config.sections import Config
 from opsconsole.config.validation import placed, validated
 from opsconsole.dashboards import loading as dashboards
+from opsconsole.dashboards.model import Dashboard
 from opsconsole.documents import Document
 from opsconsole.model import ConfigError
 from opsconsole.rules import loading as rules
@@ -31,7 +32,7 @@ class Loaded:
     folder: Path
     database_url: str
     rule_groups: tuple[rules.RuleGroup, ...]
-    dashboards: tuple[dashboards.Dashboard, ...]
+    dashboards: tuple[Dashboard, ...]
     document: Document = field(repr=False)
 
     def without_statsd(self) -> "Loaded":

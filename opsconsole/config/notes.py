@@ -5,7 +5,7 @@ from pathlib import Path
 
 from opsconsole.config.files import PACKAGED, files_of
 from opsconsole.config.loading import Loaded
-from opsconsole.dashboards import loading as dashboards
+from opsconsole.dashboards.model import Dashboard
 from opsconsole.rules import loading as rules
 from opsconsole.rules.groups import AlertingRule
 
@@ -20,6 +20,8 @@ def notes(loaded: Loaded) -> Iterator[str]:
         for index, entry in enumerate(entries or ()):
             if not files_of(entry, shipped, loaded.folder):
                 yield document.problem((*place, index), f"note: no file fits {entry}")
+    for dashboard in loaded.dashboards:
+        yield from dashboard.notes
     for twice in _twice(loaded.rule_groups):
         yield document.problem(("rules", "files"), f"note: {twice}")
     if config.deployments and config.rules.files is not None and (lacking := _lacking_alerts(loaded.rule_groups)):
@@ -54,7 +56,7 @@ def _alerts(groups: Sequence[rules.RuleGroup]) -> dict[str, None]:
     return dict.fromkeys(rule.name for group in groups for rule in group.rules if isinstance(rule, AlertingRule))
 
 
-def _lacking_dashboards(own: Sequence[dashboards.Dashboard]) -> str:
+def _lacking_dashboards(own: Sequence[Dashboard]) -> str:
     shipped = {path.stem for path in files_of(PACKAGED, "dashboards", Path())}
     if shipped & {dashboard.slug for dashboard in own}:
         return ""

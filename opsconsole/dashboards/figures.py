@@ -14,7 +14,7 @@ from typing import Any
 
 from opsconsole.clock import millis
 from opsconsole.dashboards import units
-from opsconsole.dashboards.loading import Panel, PanelQuery, Thresholds
+from opsconsole.dashboards.model import Panel, PanelQuery, Thresholds
 from opsconsole.model import Labels, QueryResult, Row, Status
 
 MOST_SERIES = 40
@@ -79,15 +79,15 @@ def figure(panel: Panel, results: Sequence[QueryResult], span: Window) -> dict[s
     return drawn(panel, named, span, _MOST_NAMED)
 
 
-def drawn(panel: Panel, named: Sequence[tuple[str, Row]], span: Window, most_named: int) -> dict[str, Any]:
-    """The same of rows that have their names already; more than `most_named` of them stand without a legend."""
+def drawn(panel: Panel, named: Sequence[tuple[str, Row]], span: Window, most_named: int, least_named: int = 2) -> dict[str, Any]:
+    """The same of rows that have their names already; fewer than `least_named`, or more than `most_named`, have no legend."""
     shown = named[:MOST_SERIES]
     traces = [_trace(panel, name, row, index, span.step) for index, (name, row) in enumerate(shown)]
-    note = f"{MOST_SERIES} of {len(named)} series shown" if len(named) > MOST_SERIES else ""
+    note = f"{MOST_SERIES} of {len(named):,} series shown" if len(named) > MOST_SERIES else ""
     if not shown:
         note = "no data in this range"
     limits = None if panel.show == "bar" else _limits([row for _, row in shown], panel.thresholds)
-    names = [name for name, _ in shown] if 1 < len(shown) <= most_named else []
+    names = [name for name, _ in shown] if least_named <= len(shown) <= most_named else []
     keys = [_key(name, index) for index, name in enumerate(names)]
     return {"data": traces, "layout": _layout(panel, span, limits, len(shown)), "legend": names, "keys": keys, "note": note}
 

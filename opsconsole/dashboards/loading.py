@@ -1,93 +1,20 @@
 """Reading dashboard files, with every problem at its line.
 
-A dashboard is a title, the question it answers, and panels; `$deployment` in a query stands for the chosen deployment.
+A dashboard is a title, the question it answers, and panels, or a dashboard of Grafana's; `$deployment` in a query stands for
+the chosen deployment.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from opsconsole import documents, promql
+from opsconsole.dashboards import grafana, variables
+from opsconsole.dashboards.model import Dashboard, Needs, Panel, PanelQuery, Show, Thresholds, Unit
 from opsconsole.model import ConfigError, QueryError
 from opsconsole.settings import Settings
-
-VARIABLES = ("deployment",)
-_REFERENCE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-
-Show = Literal["line", "bar", "number", "table", "state"]
-Needs = Literal["", "statsd"]
-Unit = Literal["", "seconds", "ratio", "bytes", "count", "per_second", "timestamp"]
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Where a value turns bad; a `critical` below `warning` says that lower is worse."""
-
-    warning: float | None = None
-    critical: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PanelQuery:
-    """One expression of a panel; `legend` names its series with `{{label}}`s, or is empty for all labels."""
-
-    expr: str
-    legend: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """`state` shows 1 as up and 0 as down; `number` and `table` show now, `line` and `bar` a range of time.
-
-    `needs` names the one source of all its series, so that an empty panel can say what is missing.
-    """
-
-    title: str
-    queries: tuple[PanelQuery, ...]
-    show: Show = "line"
-    unit: Unit = ""
-    thresholds: Thresholds = field(default_factory=Thresholds)
-    description: str = ""
-    needs: Needs = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Dashboard:
-    """`slug` is the file's name without its ending, and the dashboard's address."""
-
-    slug: str
-    title: str
-    question: str
-    panels: tuple[Panel, ...]
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The variables that its queries use."""
-        used = {name for panel in self.panels for query in panel.queries for name in references(query.expr)}
-        return tuple(name for name in VARIABLES if name in used)
-
-
-def bind(expr: str, variables: Mapping[str, str]) -> str:
-    """The expression with its variables' values put in, escaped for the quotes around them; others stay as they are."""
-
-    def value(match: re.Match[str]) -> str:
-        text = variables.get(match[1] or match[2])
-        return match[0] if text is None else _escaped(text)
-
-    return _REFERENCE.sub(value, expr)
-
-
-def _escaped(text: str) -> str:
-    """Fit to stand between either kind of PromQL's quotes."""
-    return text.translate({ord("\\"): "\\\\", ord('"'): "\\x22", ord("'"): "\\x27", ord("\n"): "\\n"})
-
-
-def references(expr: str) -> set[str]:
-    return {match[1] or match[2] for match in _REFERENCE.finditer(expr)}
 
 
 def _expr(value: Any) -> Any:
@@ -149,7 +76,9 @@ def load(paths: Sequence[Path]) -> tuple[Dashboard, ...]:
 
 
 def parse(document: documents.Document, slug: str) -> Dashboard:
-    """The dashboard of one document. Raises `ConfigError`."""
+    """The dashboard of one document, be it one of Grafana's. Raises `ConfigError`."""
+    if grafana.is_grafana(document.value):
+        return grafana.parse(document, slug)
     file = documents.validated(document, _File)
     problems = [problem for index, panel in enumerate(file.panels) for problem in _query_problems(document, index, panel)]
     if problems:
@@ -169,10 +98,10 @@ def _query_problems(document: documents.Document, index: int, panel: _Panel) -> 
 
 
 def _problem(document: documents.Document, place: documents.Place, expr: str) -> list[str]:
-    if unknown := references(expr) - set(VARIABLES):
+    if unknown := variables.references(expr) - variables.NAMES:
         return [document.problem(place, f"unknown variable ${min(unknown)}")]
     try:
-        promql.parse(bind(expr, dict.fromkeys(VARIABLES, "x")))
+        promql.parse(variables.bind(expr, variables.EXAMPLES))
     except QueryError as error:
         return [document.problem(place, f"query: {error}")]
     return []

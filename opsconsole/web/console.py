@@ -10,7 +10,7 @@ from opsconsole.alerts.muting import Muted
 from opsconsole.alerts.silencing import Silences
 from opsconsole.clock import Clock
 from opsconsole.collectors.standing import Standing
-from opsconsole.dashboards.loading import Dashboard
+from opsconsole.dashboards.model import Dashboard
 from opsconsole.db import Database, GroupWriter
 from opsconsole.model import Alert, Labels, Matcher, MetricsReader, MetricsStore, Querier
 from opsconsole.rules.evaluation import Evaluated

@@ -1,14 +1,14 @@
 """What the explore page was asked, as its address says it, and what it answers: one frozen context."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Literal
 
 from opsconsole.clock import from_millis, millis
 from opsconsole.dashboards.figures import MOST_SERIES, Window, drawn
-from opsconsole.dashboards.loading import Panel
+from opsconsole.dashboards.model import Panel
 from opsconsole.model import Labels, Querier, QueryError, QueryResult
 from opsconsole.settings import format_duration, parse_duration
 from opsconsole.web import moments
@@ -144,7 +144,9 @@ async def answer(querier: Querier, question: Asked) -> Answer:
     except QueryError as error:
         if error.kind == "canceled":
             raise
-        return Answer(question, mistake=mistake(error, question.query))
+        told = mistake(error, question.query)
+        wider = moments.with_step(told.message, question.length, "a step of {} or more, or a shorter range")
+        return Answer(question, mistake=replace(told, message=wider))
 
 
 def mistake(error: QueryError, query: str) -> Mistake:
@@ -179,8 +181,9 @@ def _tabled(question: Asked, result: QueryResult) -> Answer:
 
 
 def _charted(question: Asked, result: QueryResult, window: Window) -> Answer:
-    rows = [(named(row.labels), row) for row in result.rows if len(row.timestamps)]
-    made = drawn(_CHART, rows, window, MOST_SERIES)
+    drawable = [row for row in result.rows if len(row.timestamps)]
+    rows = [(named(row.labels) if index < MOST_SERIES else "", row) for index, row in enumerate(drawable)]
+    made = drawn(_CHART, rows, window, MOST_SERIES, least_named=1)
     warnings = (*result.warnings, *result.infos)
     return Answer(question, "matrix", series=len(rows), figure=made, window=window, warnings=warnings)
 

@@ -9,7 +9,7 @@ import httpx
 import sqlalchemy as sa
 from starlette.types import ASGIApp
 
-from opsconsole.dashboards.loading import Dashboard, Panel, PanelQuery, Thresholds
+from opsconsole.dashboards.model import Dashboard, Panel, PanelQuery, Thresholds
 from opsconsole.db import Database, GroupWriter, accounts
 from opsconsole.model import Sample, Verdict
 from opsconsole.promql.engine import Engine

@@ -400,6 +400,21 @@ def test_own_dashboards_alone_are_noted(tmp_path: Path) -> None:
     assert told(tmp_path, f"{WATCHED}dashboards: {{paths: [mine.yaml, packaged]}}") == []
 
 
+def test_a_folder_stands_for_files_of_every_ending_that_their_makers_use(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "d").mkdir()
+    for name in ("one.yaml", "two.yml", "not.txt"):
+        (tmp_path / "r" / name).write_text(f"groups: [{{name: {name}, rules: [{{alert: {name[:3].title()}, expr: up}}]}}]")
+    (tmp_path / "d" / "own.yaml").write_text("{title: Own, question: '?', panels: [{title: a, query: up}]}")
+    panels = '[{"type": "timeseries", "title": "a", "targets": [{"expr": "up"}]}, {"type": "logs", "title": "b"}]'
+    (tmp_path / "d" / "theirs.json").write_text(f'{{"title": "Theirs", "schemaVersion": 39,\n"panels": {panels}}}')
+    text = "{rules: {files: [r]}, dashboards: {paths: [d]}}"
+    loaded = read(tmp_path, text)
+    assert alerts(loaded) == ["One", "Two"]
+    assert [dashboard.title for dashboard in loaded.dashboards] == ["Own", "Theirs"]
+    assert "d/theirs.json:2: note: the panel 'b' is left out: it is of the kind 'logs'" in told(tmp_path, text)
+
+
 def test_a_glob_or_a_folder_without_a_file_is_noted_at_its_line(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     text = "rules:\n  files:\n    - packaged\n    - 'nowhere/*.yaml'\ndashboards:\n  paths: [empty/]\n"

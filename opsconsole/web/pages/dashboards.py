@@ -1,7 +1,7 @@
 """`/dashboards` and one of them: numbers and tables in the page itself, charts fetched by the page's script."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,11 +9,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from opsconsole.dashboards import variables
 from opsconsole.dashboards.figures import Item, figure, items, window
-from opsconsole.dashboards.loading import Dashboard, Panel, bind
+from opsconsole.dashboards.model import Dashboard, Panel
+from opsconsole.dashboards.variables import bind
 from opsconsole.model import QueryError, QueryResult
 from opsconsole.web.console import Console
 from opsconsole.web.errors import NotFound
+from opsconsole.web.linking import Ask, chart_of
 from opsconsole.web.templating import Frame, Show, segment
 
 RANGES = {
@@ -45,9 +48,10 @@ _STATSD = Need("needs StatsD, which this deployment does not send", "/docs/runbo
 
 @dataclass(frozen=True, slots=True)
 class PanelView:
-    """A panel to draw: `figure` is where its chart is fetched from, `items` what it shows of the present."""
+    """A panel to draw: `figure` is where its chart is fetched from, `items` what it shows of the present, `asks` explore it."""
 
     panel: Panel
+    asks: Sequence[Ask] = ()
     figure: str = ""
     items: Sequence[Item] = ()
     problem: str = ""
@@ -78,16 +82,29 @@ async def dashboard_context(
 
 async def _view(console: Console, dashboard: Dashboard, index: int, deployment: str, span: str, now: datetime) -> PanelView:
     panel = dashboard.panels[index]
+    bound = _variables(deployment, RANGES[span], now)
+    asks = _asks(panel, bound, span)
     if panel.show in ("line", "bar"):
-        return PanelView(
-            panel, f"/dashboards/{segment(dashboard.slug)}/panels/{index}?deployment={segment(deployment)}&range={span}"
-        )
+        figure = f"/dashboards/{segment(dashboard.slug)}/panels/{index}?deployment={segment(deployment)}&range={span}"
+        return PanelView(panel, asks, figure)
     try:
-        queries = (console.querier.instant(bind(query.expr, {"deployment": deployment}), now) for query in panel.queries)
+        queries = (console.querier.instant(bind(query.expr, bound), now) for query in panel.queries)
         found = items(panel, await asyncio.gather(*queries))
-        return PanelView(panel, items=found, needs=None if found else await _lacking(console, panel, deployment, now))
+        return PanelView(panel, asks, items=found, needs=None if found else await _lacking(console, panel, deployment, now))
     except QueryError as error:
-        return PanelView(panel, problem=str(error))
+        return PanelView(panel, asks, problem=str(error))
+
+
+def _variables(deployment: str, length: timedelta, now: datetime) -> dict[str, str]:
+    return variables.values(deployment, length, window(now, length).step)
+
+
+def _asks(panel: Panel, bound: Mapping[str, str], span: str) -> list[Ask]:
+    """A link for each query; several bear their legends, or numbers where those are labels."""
+    exprs = [bind(query.expr, bound) for query in panel.queries]
+    plain = [query.legend if "{{" not in query.legend else "" for query in panel.queries]
+    names = ["Explore"] if len(exprs) == 1 else [name or f"query {index}" for index, name in enumerate(plain, 1)]
+    return [Ask(name, expr, chart_of(expr, span)) for name, expr in zip(names, exprs, strict=True)]
 
 
 async def _lacking(console: Console, panel: Panel, deployment: str, now: datetime) -> Need | None:
@@ -111,12 +128,9 @@ async def _fitting(console: Console, deployment: str, now: datetime) -> str:
 async def _ranges(
     console: Console, show: Show, panel: Panel, deployment: str, length: timedelta, now: datetime
 ) -> dict[str, object]:
-    span = window(now, length)
+    span, bound = window(now, length), _variables(deployment, length, now)
     results: list[QueryResult] = await asyncio.gather(
-        *(
-            console.querier.range(bind(query.expr, {"deployment": deployment}), span.start, span.end, span.step)
-            for query in panel.queries
-        )
+        *(console.querier.range(bind(query.expr, bound), span.start, span.end, span.step) for query in panel.queries)
     )
     made = figure(panel, results, span)
     if not made["data"] and (need := await _lacking(console, panel, deployment, now)):

@@ -9,7 +9,7 @@ import pytest
 from opsconsole.clock import millis
 from opsconsole.dashboards import units
 from opsconsole.dashboards.figures import MOST_SERIES, figure, items, judged, legend, window
-from opsconsole.dashboards.loading import Panel, PanelQuery, Thresholds
+from opsconsole.dashboards.model import Panel, PanelQuery, Thresholds
 from opsconsole.model import Labels, Point, QueryResult, Row, Status
 from tests.support.clock import NOON
 

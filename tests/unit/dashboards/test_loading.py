@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from opsconsole import content, documents, promql
-from opsconsole.dashboards import loading
-from opsconsole.dashboards.loading import Panel, PanelQuery, Thresholds
+from opsconsole.dashboards import loading, variables
+from opsconsole.dashboards.model import Panel, PanelQuery, Thresholds
 from opsconsole.model import ConfigError, Matcher, MatchOp
 from opsconsole.promql.nodes import Selector
 
@@ -71,11 +71,11 @@ def test_a_mistake_is_told_at_its_line(before: str, after: str, expected: list[s
 def test_a_variable_cannot_break_out_of_its_quotes() -> None:
     hostile = """x"} or vector(1) or up{b='"""
     for quote in "\"'":
-        bound = loading.bind(f"up{{a={quote}$deployment{quote}}}", {"deployment": hostile})
+        bound = variables.bind(f"up{{a={quote}$deployment{quote}}}", {"deployment": hostile})
         assert promql.parse(bound) == Selector(
             (Matcher("__name__", MatchOp.EQUAL, "up"), Matcher("a", MatchOp.EQUAL, hostile)), position=0
         )
-    assert loading.bind("up{a=~'${deployment}$'}", {"deployment": "prod"}) == "up{a=~'prod$'}"
+    assert variables.bind("up{a=~'${deployment}$'}", {"deployment": "prod"}) == "up{a=~'prod$'}"
 
 
 def test_the_packaged_dashboards_are_valid_and_open_with_a_question() -> None:

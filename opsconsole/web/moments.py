@@ -4,7 +4,7 @@ import math
 import re
 from datetime import UTC, datetime, timedelta
 
-from opsconsole.settings import parse_duration
+from opsconsole.settings import format_duration, parse_duration
 
 MOST_STEPS = 11_000
 """Points of one series that a range query may ask for."""
@@ -44,3 +44,8 @@ def fitting_step(length: timedelta, points: int = 240) -> timedelta:
     wanted = length.total_seconds() / min(points, MOST_STEPS - 1)
     found = next((seconds for seconds in _STEPS if seconds >= wanted), None)
     return timedelta(seconds=found if found else math.ceil(wanted / _STEPS[-1]) * _STEPS[-1])
+
+
+def with_step(complaint: str, length: timedelta, wording: str) -> str:
+    """Prometheus' complaint about too many steps, with what would do in place of its API's parameter; others as they are."""
+    return complaint.replace("?step=XX", wording.format(format_duration(fitting_step(length, MOST_STEPS))))

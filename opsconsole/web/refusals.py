@@ -32,6 +32,11 @@ _PROMETHEUS = {404: "404 page not found\n", 405: "Method Not Allowed\n"}
 """What its clients are told where there is nothing: they look at what a Prometheus of their version would have."""
 
 
+def _nowhere(path: str) -> str:
+    """Whoever gives a client the bare address as Prometheus' lands below `/api/v1/`."""
+    return "there is no such page" + ("; Prometheus' HTTP API is below /prometheus" if path.startswith("/api/v1/") else "")
+
+
 class Refusals:
     """Error pages for people, one line of JSON or text for scripts."""
 
@@ -66,7 +71,7 @@ class Refusals:
         status = error.status_code if isinstance(error, HTTPException) else 500
         if own_path(request, self._prefix).startswith("/prometheus/") and status in _PROMETHEUS:
             return PlainTextResponse(_PROMETHEUS[status], status, getattr(error, "headers", None))
-        said = "there is no such page" if status == 404 else str(getattr(error, "detail", ""))
+        said = _nowhere(own_path(request, self._prefix)) if status == 404 else str(getattr(error, "detail", ""))
         return self._said(request, status, said)
 
     async def invalid(self, request: Request, error: Exception) -> Response:

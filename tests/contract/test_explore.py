@@ -71,6 +71,13 @@ async def test_nothing_that_was_measured_or_typed_is_taken_for_html(viewer: http
         assert "xyzxyz" not in page.text
 
 
+async def test_links_of_a_prometheus_lead_here(viewer: httpx.AsyncClient) -> None:
+    for path in ("/graph", "/prometheus/graph", "/prometheus/query"):
+        answer = await viewer.get(path, params={"g0.expr": "sum(up)", "g0.tab": "0"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/explore?query=sum%28up%29&tab=chart")
+    assert (await viewer.get("/prometheus/")).headers["location"] == "/explore"
+
+
 async def test_a_mistake_is_shown_where_it_is(viewer: httpx.AsyncClient) -> None:
     page = await viewer.get("/explore", params={"query": "sum(rate(up))"})
     assert "sum(rate(<mark>up</mark>))" in page.text

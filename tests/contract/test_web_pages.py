@@ -4,14 +4,16 @@ import html
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
 
 from opsconsole.collectors.standing import Standing
-from opsconsole.dashboards.loading import Dashboard, Panel, PanelQuery
+from opsconsole.dashboards.model import Dashboard, Panel, PanelQuery
 from opsconsole.db import Database
 from opsconsole.model import Labels, QueryError, QueryResult, Sample
+from opsconsole.rules.groups import RecordingRule, RuleGroup
 from opsconsole.web.settings import AuthSettings, ServerSettings
 from tests.support import scene, web
 from tests.support.clock import NOON, FakeClock
@@ -253,3 +255,47 @@ async def test_it_works_below_a_path_prefix(db: Database) -> None:
         assert (await browser.get(stylesheet)).status_code == 200
         assert (await browser.get("/livez")).status_code == 200
         assert page.headers["strict-transport-security"]
+
+
+def explored(page: str) -> list[dict[str, list[str]]]:
+    """What the page's links into the explore page ask for."""
+    links = re.findall(r'href="(?:/ops)?/explore\?([^"]*)"', page)
+    return [parse_qs(html.unescape(link)) for link in links]
+
+
+async def test_rules_lead_to_their_expressions_those_that_record_too(db: Database) -> None:
+    recording = RuleGroup("totals", "my.yaml", (RecordingRule("job:up:sum", "sum by (job) (up)\n", 3),))
+    console = web.console(db, FakeClock(), auth=OPEN, rules=(*web.RULES, recording))
+    async with web.client(web.application(console)) as browser:
+        page = (await browser.get("/rules")).text
+    assert explored(page)[-1] == {"query": ["sum by (job) (up)"], "tab": ["chart"]}
+    assert len(explored(page)) == 1 + sum(len(group.rules) for group in web.RULES)
+    assert "None of 1 rule fires" in text(page)
+    assert "job:up:sum not yet" in text(page)
+
+
+async def test_a_panel_leads_to_each_of_its_queries_over_the_range_that_is_shown(db: Database) -> None:
+    queries = (PanelQuery('a{deployment="$deployment"}', "mean"), PanelQuery("b", "{{pool}}"))
+    shown = Dashboard("s", "S", "?", (Panel("both", queries), Panel("one", queries[:1], "number")))
+    server = ServerSettings(public_url="http://127.0.0.1:8600/ops")
+    async with web.client(
+        web.application(web.console(db, FakeClock(), auth=OPEN, dashboards=(shown,), server=server))
+    ) as browser:
+        page = (await browser.get("/dashboards/s?deployment=prod-eu&range=12h")).text
+    first = {"query": ['a{deployment="prod-eu"}'], "tab": ["chart"], "range": ["12h"]}
+    assert explored(page) == [first, first | {"query": ["b"]}, first]
+    assert "Explore mean , query 2" in text(page)
+
+
+async def test_an_incident_leads_to_its_expression_at_its_time(browser: httpx.AsyncClient) -> None:
+    page, figure = (await browser.get("/incidents/1")).text, (await browser.get("/incidents/1/figure")).json()
+    [fact] = explored(page)
+    [chart] = explored(f'href="{figure["explore"]}"')
+    assert fact["query"] == [web.RULES[0].rules[0].expr.strip()]
+    assert chart["query"] == ["max by (deployment, component) (airflow_component_up)"]
+    assert fact["range"] == chart["range"]
+    assert "end" not in fact, "an open one goes on"
+    for ask in (fact, chart):
+        answer = await browser.get("/explore", params=ask)
+        assert answer.status_code == 200
+        assert "cannot be answered" not in answer.text

@@ -17,6 +17,7 @@ from opsconsole.web.api.prometheus_answer import while_connected
 from opsconsole.web.completing import Place, Suggestion
 from opsconsole.web.console import Console
 from opsconsole.web.exploring import RANGES, Answer, Asked, Mistake, answer, asked
+from opsconsole.web.linking import from_prometheus
 from opsconsole.web.templating import Frame, Show
 
 AT_ONCE = 8
@@ -99,6 +100,13 @@ def build(console: Console, show: Show) -> APIRouter:
         context = ExploreContext(question, ranges, await answered(request, question))
         frame = Frame("Explore", charts=True, script="explore.js")
         return await show.page(request, "explore", frame, context, now)
+
+    async def prometheus_page(request: Request) -> Response:
+        """Where a Prometheus has its expression browser, whose links templates make (`graphLink`) and clients know."""
+        return show.redirect("/explore", **from_prometheus(request.query_params))
+
+    for path in ("/graph", "/prometheus/graph", "/prometheus/query", "/prometheus/", "/prometheus"):
+        router.add_api_route(path, prometheus_page)
 
     @router.get("/explore/answer")
     async def explore_answer(request: Request) -> Response:

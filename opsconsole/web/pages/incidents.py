@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from opsconsole.dashboards.figures import figure, window
-from opsconsole.dashboards.loading import Panel, PanelQuery, Thresholds
+from opsconsole.dashboards.model import Panel, PanelQuery, Thresholds
 from opsconsole.db import overview
 from opsconsole.db.overview import AlertRow, DeliveryRow, IncidentRow
 from opsconsole.model import Labels, QueryError, QueryResult, Status
 from opsconsole.web import runbooks
 from opsconsole.web.console import Console
 from opsconsole.web.errors import NotFound
+from opsconsole.web.linking import chart_between
 from opsconsole.web.runbooks import Runbook
 from opsconsole.web.signal import Signal, signals
 from opsconsole.web.templating import Frame, Show
@@ -34,6 +35,8 @@ _OUTWARD = ("http://", "https://")
 _AROUND = timedelta(minutes=30)
 _TIMESTAMPS = (1e9, 5e9)
 """Between these, a value is seconds since 1970: sizes in bytes are compared as ratios."""
+_LONGEST_SHOWN = 120
+"""Characters of an expression among the facts."""
 _MOST_ALERTS, _MOST_EVENTS, _MOST_DELIVERIES = 100, 200, 100
 _HIDDEN_FACTS = frozenset({"alertname", "severity"})
 _FACT_NAMES = {"dag_id": "Dag", "task_id": "Task", "run_id": "Run", "sla": "SLA", "slug": "Heartbeat", "map_index": "Map index"}
@@ -59,6 +62,8 @@ class Fact:
 
 @dataclass(frozen=True)
 class IncidentContext:
+    """`explore` has for each alert's scope the path to its rule's expression, where it is of a rule."""
+
     incident: IncidentRow
     leading: AlertRow | None
     alerts: Sequence[AlertRow]
@@ -67,6 +72,7 @@ class IncidentContext:
     deliveries: Sequence[DeliveryRow]
     runbook: Runbook | None
     has_chart: bool
+    explore: Mapping[str, str]
 
 
 async def incidents_context(console: Console, now: datetime, before: int | None) -> IncidentsContext:
@@ -92,6 +98,7 @@ async def incident_context(console: Console, incident: IncidentRow, now: datetim
         transitions = await overview.transitions_of(session, incident.id, _MOST_EVENTS)
         deliveries = await overview.deliveries_of(session, incident.id, _MOST_DELIVERIES)
     leading = alerts[0] if alerts else None
+    rules = {scope: console.alerting_rule(scope) for scope in {alert.scope for alert in alerts}}
     runbook_url = leading.annotations.get("runbook_url", "") if leading else ""
     return IncidentContext(
         incident,
@@ -101,7 +108,8 @@ async def incident_context(console: Console, incident: IncidentRow, now: datetim
         timeline(incident, alerts, transitions, deliveries),
         deliveries,
         runbooks.find(console.runbooks, runbooks.name_in(runbook_url)),
-        leading is not None and console.alerting_rule(leading.scope) is not None,
+        leading is not None and rules[leading.scope] is not None,
+        {scope: explored(rule.expr, incident, now) for scope, rule in rules.items() if rule},
     )
 
 
@@ -125,9 +133,28 @@ def facts(incident: IncidentRow, leading: AlertRow | None, console: Console, now
         found.append(Fact("Value", _value(leading.value)))
     name = labels.get("alertname", "")
     found.append(Fact("Alert", name, f"/rules#{name}" if leading.scope.startswith("rules/") else "", is_ours=True))
+    if rule := console.alerting_rule(leading.scope):
+        found.append(Fact("Expression", _shortened(rule.expr), explored(rule.expr, incident, now), is_ours=True))
     links = (("log_url", "Task log"), ("run_url", "Run in Airflow"))
     found += [Fact(title, "open", told[name]) for name, title in links if told.get(name, "").startswith(_OUTWARD)]
     return found
+
+
+def explored(expr: str, incident: IncidentRow, now: datetime) -> str:
+    """The path to the expression on the explore page, around the incident."""
+    start, end = _around(incident, now)
+    return chart_between(expr, start, end if incident.closed_at else None, now)
+
+
+def _around(incident: IncidentRow, now: datetime) -> tuple[datetime, datetime]:
+    """From half an hour before it to now, or to a quarter of an hour after it."""
+    end = min(now, incident.closed_at + _AROUND / 2) if incident.closed_at else now
+    return incident.opened_at - _AROUND, end
+
+
+def _shortened(expr: str) -> str:
+    text = " ".join(expr.split())
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _value(value: float) -> str:
@@ -139,8 +166,8 @@ def _value(value: float) -> str:
 
 async def signal_figure(console: Console, expr: str, labels: Labels, incident: IncidentRow, now: datetime) -> dict[str, object]:
     """The rule's signal of this very alert around the incident, from half an hour before it."""
-    end = min(now, incident.closed_at + _AROUND / 2) if incident.closed_at else now
-    span = window(end, end - incident.opened_at + _AROUND)
+    start, end = _around(incident, now)
+    span = window(end, end - start)
     empty = figure(Panel("signal", ()), [], span)
     for signal in signals(expr, console.recorded()):
         result = await console.querier.range(signal.expr, span.start, span.end, span.step)
@@ -193,7 +220,10 @@ def build(console: Console, show: Show) -> APIRouter:
         if incident is None or rule is None:
             raise NotFound(f"incident {incident_id} has no chart")
         try:
-            return JSONResponse(await signal_figure(console, rule.expr, Labels(alerts[0].labels), incident, now))
+            made = await signal_figure(console, rule.expr, Labels(alerts[0].labels), incident, now)
+            if "caption" in made:
+                made["explore"] = show.url(explored(str(made["caption"]), incident, now))
+            return JSONResponse(made)
         except QueryError as error:
             return JSONResponse({"problem": str(error)}, 422)
 

@@ -1,4 +1,4 @@
-"""`/rules`: what the console looks for, and what each rule says now."""
+"""`/rules`: what the console looks for and records, and what each rule says now."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,9 @@ from starlette.responses import Response
 from opsconsole.clock import from_millis
 from opsconsole.db import overview
 from opsconsole.model import Status
-from opsconsole.rules.groups import AlertingRule, RuleGroup
+from opsconsole.rules.groups import AlertingRule, RecordingRule, RuleGroup
 from opsconsole.web.console import Console
+from opsconsole.web.linking import chart_of
 from opsconsole.web.templating import Frame, Show
 from opsconsole.web.verdict import Sentence
 from opsconsole.web.words import count, of_severity
@@ -22,13 +23,18 @@ from opsconsole.web.words import count, of_severity
 
 @dataclass(frozen=True, slots=True)
 class RuleLine:
-    """A rule, how many of its alerts fire and wait, and how often it could not be evaluated."""
+    """A rule, how many of its alerts fire and wait, and how often it could not be evaluated; `explore` draws its expression."""
 
-    rule: AlertingRule
+    rule: AlertingRule | RecordingRule
     firing: int
     pending: int
     failures: int
     status: Status | None
+    explore: str
+
+    @property
+    def records(self) -> bool:
+        return isinstance(self.rule, RecordingRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +71,10 @@ def _group(
     at = value("opsconsole_rule_group_last_evaluation_timestamp_seconds", {"group": group.key})
     lines = []
     for rule in group.rules:
-        if isinstance(rule, AlertingRule):
-            failures = value("opsconsole_rule_evaluation_failures_total", {"group": group.key, "rule": rule.name}) or 0
-            counted = states.get(rule.scope, Counter())
-            lines.append(
-                RuleLine(rule, counted["firing"], counted["pending"], int(failures), _status(severities.get(rule.scope, [])))
-            )
+        scope = rule.scope if isinstance(rule, AlertingRule) else ""
+        failures = value("opsconsole_rule_evaluation_failures_total", {"group": group.key, "rule": rule.name}) or 0
+        counted, status = states.get(scope, Counter()), _status(severities.get(scope, []))
+        lines.append(RuleLine(rule, counted["firing"], counted["pending"], int(failures), status, chart_of(rule.expr)))
     return GroupView(group.name, Path(group.file).name, from_millis(at * 1000) if at else None, lines)
 
 
@@ -80,7 +84,7 @@ def _status(severities: Sequence[str]) -> Status | None:
 
 
 def _sentence(groups: Sequence[GroupView]) -> Sentence:
-    lines = [line for group in groups for line in group.lines]
+    lines = [line for group in groups for line in group.lines if not line.records]
     firing = [line for line in lines if line.firing]
     if not lines:
         return Sentence(Status.UNKNOWN, "No rule is loaded")

@@ -27,15 +27,16 @@
     return made;
   }
 
-  function say(chart, text, state, needs) {
+  // `leads` is a text with the address it leads to, which takes the place of the plain one.
+  function say(chart, text, state, leads) {
     const note = below(chart, "div", "note");
-    note.textContent = needs ? "" : text;
-    note.hidden = !text && !needs;
-    if (needs) {
+    note.textContent = leads ? "" : text;
+    note.hidden = !text && !leads;
+    if (leads) {
       const link = document.createElement("a");
       link.className = "link";
-      link.href = needs.link;
-      link.textContent = needs.text;
+      link.href = leads.link;
+      link.textContent = leads.text;
       note.append(link);
     }
     note.classList.toggle("broken", state === "broken");
@@ -87,7 +88,8 @@
       figures.set(chart, figure);
       draw(chart);
       name(chart, figure);
-      say(chart, figure.note || figure.caption || "", "", figure.needs);
+      const explore = !figure.note && figure.explore && { text: figure.caption, link: figure.explore };
+      say(chart, figure.note || figure.caption || "", "", figure.needs || explore);
     } catch (error) {
       say(chart, `not up to date: ${error.message}`, "broken");
     }

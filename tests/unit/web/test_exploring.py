@@ -118,6 +118,14 @@ async def test_too_fine_a_step_is_refused_as_prometheus_refuses_it() -> None:
     found = await answered(query="up", tab="chart", range="30d", step="1s")
     assert found.mistake
     assert "11,000 points per timeseries" in found.mistake.message
+    assert found.mistake.message.endswith("(a step of 5m or more, or a shorter range)")
+    assert not (await answered(query="up", tab="chart", range="30d", step="5m")).mistake
+
+
+async def test_one_series_alone_has_its_name_below_the_chart_too() -> None:
+    found = await answered(query='up{job="a"}', tab="chart", range="15m")
+    assert found.figure
+    assert found.figure["legend"] == ['up{job="a"}']
 
 
 @pytest.mark.parametrize(

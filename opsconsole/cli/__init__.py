@@ -125,12 +125,14 @@ def check(
     """Validate the configuration and every file it names; print each problem as file:line: message."""
     from opsconsole.cli.checking import ask
     from opsconsole.config import notes
+    from opsconsole.web.words import count
 
     loaded = _loaded(config)
     for note in notes(loaded):
         print(redacted(note))
     rules = sum(len(group.rules) for group in loaded.rule_groups)
-    print(f"valid: {len(loaded.config.deployments)} deployments, {rules} rules, {len(loaded.dashboards)} dashboards")
+    found = (len(loaded.config.deployments), "deployment"), (rules, "rule"), (len(loaded.dashboards), "dashboard")
+    print("valid: " + ", ".join(count(number, noun) for number, noun in found))
     if online:
         _run(ask(loaded, SystemClock(), _say))
 

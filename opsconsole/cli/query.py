@@ -60,7 +60,10 @@ async def ask(querier: Querier, expr: str, when: datetime | Span) -> QueryResult
             return await querier.range(expr, when.start, when.end, when.step)
         return await querier.instant(expr, when)
     except QueryError as error:
-        raise OpsConsoleError(explained(error, expr)) from error
+        told = explained(error, expr)
+        if isinstance(when, Span):
+            told = moments.with_step(told, when.end - when.start, "--step {} or more")
+        raise OpsConsoleError(told) from error
 
 
 def explained(error: QueryError, expr: str) -> str:

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import fcntl
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 from platformdirs import user_cache_path
 
 from opsconsole import content, service
@@ -23,6 +24,7 @@ from opsconsole.model import OpsConsoleError
 from opsconsole.web.serving import bound
 
 VERSION = "3.3.2"
+FILE = "opsconsole.yaml"
 Say = Callable[[str], None]
 
 
@@ -50,6 +52,7 @@ async def _show(listen: str, home: Path, cache: Path | None, say: Say) -> None:
         await airflow.start(_dags())
         say(f"Airflow's own pages: {airflow.url}/ (admin / {airflow.password})")
         say(f"What Slack and the mail server receive: {far_ends.url}")
+        say(f"Its configuration, for other commands meanwhile: opsconsole query airflow_component_up --config {home / FILE}")
         introduction = asyncio.create_task(_introduce(airflow, clock, say))
         try:
             await service.run(lambda: loaded, say)
@@ -121,7 +124,8 @@ def _free_port() -> int:
 
 
 def _configuration(home: Path, listen: str, airflow: LocalAirflow, ports: Ports, ping_key: str, far_ends: FarEnds) -> Loaded:
-    sections: Mapping[str, Any] = {
+    """Written down as well, for the commands that ask beside the console."""
+    sections: dict[str, Any] = {
         "server": {"listen": listen},
         "storage": {"url": f"sqlite:///{home / 'opsconsole.db'}"},
         "listeners": {"statsd": {"listen": f"127.0.0.1:{ports.statsd}"}},
@@ -157,4 +161,8 @@ def _configuration(home: Path, listen: str, airflow: LocalAirflow, ports: Ports,
             ],
         },
     }
+    file = home / FILE
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")
     return from_document(Document("(demo)", sections, {}), home, {})

@@ -45,12 +45,12 @@ def test_the_file_may_be_named_before_and_after_the_command(tmp_path: Path, orde
     file = written(tmp_path, GOOD)
     done = opsconsole(*(file if word == "FILE" else word for word in order), cwd=tmp_path)
     assert (done.status, done.err) == (0, [])
-    assert done.out[0].startswith("valid: 1 deployments, ")
+    assert done.out[0].startswith("valid: 1 deployment, ")
 
 
 def test_a_file_beside_it_is_found_by_itself(tmp_path: Path) -> None:
     (tmp_path / "opsconsole.yaml").write_text(yaml.safe_dump(GOOD))
-    assert opsconsole("check", cwd=tmp_path).out[0].startswith("valid: 1 deployments, ")
+    assert opsconsole("check", cwd=tmp_path).out[0].startswith("valid: 1 deployment, ")
 
 
 def test_check_tells_every_problem_at_its_line_and_nothing_else(tmp_path: Path, bad: Path) -> None:
@@ -70,7 +70,7 @@ def test_check_notes_what_may_not_be_meant_and_still_says_valid(tmp_path: Path) 
     done = opsconsole("check", "--config", file, cwd=tmp_path)
     assert (done.status, done.err) == (0, [])
     assert [line.split(": ")[:2] for line in done.out[:-1]] == [["console.yaml:7", "note"], ["console.yaml:5", "note"]]
-    assert done.out[-1].startswith("valid: 1 deployments, 1 rules, ")
+    assert done.out[-1].startswith("valid: 1 deployment, 1 rule, ")
 
 
 def test_check_notes_rules_that_are_given_twice(tmp_path: Path) -> None:

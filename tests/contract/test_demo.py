@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -124,6 +125,14 @@ def test_it_tells_where_all_is_and_interrupted_it_leaves_nothing(demo: Demo) -> 
     assert "Inbox" in ask(inbox).text
     airflow = demo.told(r"(http://\S+/) \(admin / \S+\)")
     demo.told(r"(Airflow is healthy)")
+    file = Path(demo.told(r"--config (\S+)"))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    found = subprocess.run(
+        [sys.executable, "-m", "opsconsole", "query", "airflow_component_up", "--config", str(file)],
+        capture_output=True,
+        check=True,
+    )
+    assert b'deployment="demo"' in found.stdout
     assert ask(f"{airflow}api/v2/version").json()["version"] == VERSION
     with httpx.Client(base_url=demo.url, timeout=60, trust_env=False, follow_redirects=True) as http:
         page = http.post("/login", data={"name": "admin", "password": login})

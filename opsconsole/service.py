@@ -234,6 +234,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
             silences=silences,
             evaluated=lambda key: GroupStanding(by_key[key].whole, by_key[key].rules),
             compat=config.storage.metrics.promql_compat,
+            query_timeout=config.storage.metrics.query.timeout,
         )
         password = await ensure_admin(db, clock) if config.auth.mode == "password" else None
         web = server(create_app(console))

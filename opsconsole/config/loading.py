@@ -78,10 +78,9 @@ def from_document(document: Document, folder: Path, environment: Mapping[str, st
     config = placed(validated(document, folder, environment, problems), folder)
     if not problems:  # what sections say of each other means nothing while one of them is not understood
         problems += contradictions(document, config)
-    groups = _collected(
-        problems, lambda: rules.load(rule_files(config, folder, document, problems), config.rules.evaluation_interval)
-    )
-    panels = _collected(problems, lambda: dashboards.load(dashboard_files(config, folder, document, problems)))
+    interval, compat = config.rules.evaluation_interval, config.storage.metrics.promql_compat
+    groups = _collected(problems, lambda: rules.load(rule_files(config, folder, document, problems), interval, compat))
+    panels = _collected(problems, lambda: dashboards.load(dashboard_files(config, folder, document, problems), compat))
     _collected(problems, lambda: mappings(config.listeners.statsd))
     database = _collected(problems, lambda: database_url(config.storage.url, folder, document))
     if problems:

@@ -38,15 +38,15 @@ def is_grafana(value: Any) -> bool:
     return isinstance(value, Mapping) and any(key in value for key in ("schemaVersion", "templating", "rows"))
 
 
-def parse(document: documents.Document, slug: str) -> Dashboard:
-    """Raises `ConfigError` where no panel is left."""
+def parse(document: documents.Document, slug: str, compat: int = 3) -> Dashboard:
+    """`compat` is the grammar of queries. Raises `ConfigError` where no panel is left."""
     place: documents.Place = ("dashboard",) if _inner(document.value) is not document.value else ()
     value = _inner(document.value)
     values = _values(value)
     panels: list[Panel] = []
     notes: list[str] = []
     for at, panel in _panels(value, place):
-        read = _panel(panel, values)
+        read = _panel(panel, values, compat)
         if isinstance(read, Panel):
             panels.append(read)
         elif read:
@@ -101,7 +101,7 @@ def _values(value: Mapping[str, Any]) -> dict[str, str | None]:
     return found
 
 
-def _queries(panel: Mapping[str, Any], values: Mapping[str, str | None]) -> tuple[PanelQuery, ...]:
+def _queries(panel: Mapping[str, Any], values: Mapping[str, str | None], compat: int) -> tuple[PanelQuery, ...]:
     """Raises `QueryError` for one that is no PromQL."""
     queries = []
     for _, target in _mappings(panel.get("targets")):
@@ -109,7 +109,7 @@ def _queries(panel: Mapping[str, Any], values: Mapping[str, str | None]) -> tupl
         if not isinstance(expr, str) or not expr.strip() or target.get("hide") is True or _is_foreign(panel, target):
             continue
         bound = _bound(expr.strip(), values)
-        promql.parse(variables.bind(bound, variables.EXAMPLES))
+        promql.parse(variables.bind(bound, variables.EXAMPLES), compat)
         legend = _text(target, "legendFormat")
         queries.append(PanelQuery(bound, "" if legend == "__auto" else legend))
     return tuple(queries)
@@ -138,13 +138,13 @@ def _bound(expr: str, values: Mapping[str, str | None]) -> str:
     return _REFERENCE.sub(plain, _WHOLE_VALUE.sub(whole, expr))
 
 
-def _panel(panel: Mapping[str, Any], values: Mapping[str, str | None]) -> Panel | str:
+def _panel(panel: Mapping[str, Any], values: Mapping[str, str | None], compat: int) -> Panel | str:
     """The panel, or why it cannot be shown; nothing where that is no loss."""
     kind = str(panel.get("type", ""))
     if kind not in _SHOWN:
         return "" if kind in _SILENT else f"it is of the kind {kind!r}"
     try:
-        queries = _queries(panel, values)
+        queries = _queries(panel, values, compat)
     except QueryError as error:
         return f"{error} in its query"
     if not queries:

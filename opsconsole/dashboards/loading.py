@@ -57,13 +57,16 @@ class _File(Settings):
     panels: tuple[_Panel, ...] = Field(min_length=1)
 
 
-def load(paths: Sequence[Path]) -> tuple[Dashboard, ...]:
-    """All dashboards, in order of the files. Raises `ConfigError` with every problem of every file."""
+def load(paths: Sequence[Path], compat: int = 3) -> tuple[Dashboard, ...]:
+    """All dashboards, in order of the files; `compat` is the grammar of queries.
+
+    Raises `ConfigError` with every problem of every file.
+    """
     dashboards: dict[str, Dashboard] = {}
     problems: list[str] = []
     for path in paths:
         try:
-            dashboard = parse(documents.read(path), path.stem)
+            dashboard = parse(documents.read(path), path.stem, compat)
         except ConfigError as error:
             problems += error.problems
             continue
@@ -75,33 +78,33 @@ def load(paths: Sequence[Path]) -> tuple[Dashboard, ...]:
     return tuple(dashboards.values())
 
 
-def parse(document: documents.Document, slug: str) -> Dashboard:
+def parse(document: documents.Document, slug: str, compat: int = 3) -> Dashboard:
     """The dashboard of one document, be it one of Grafana's. Raises `ConfigError`."""
     if grafana.is_grafana(document.value):
-        return grafana.parse(document, slug)
+        return grafana.parse(document, slug, compat)
     file = documents.validated(document, _File)
-    problems = [problem for index, panel in enumerate(file.panels) for problem in _query_problems(document, index, panel)]
+    problems = [told for index, panel in enumerate(file.panels) for told in _query_problems(document, index, panel, compat)]
     if problems:
         raise ConfigError(problems)
     return Dashboard(slug, file.title, file.question, tuple(_panel(panel) for panel in file.panels))
 
 
-def _query_problems(document: documents.Document, index: int, panel: _Panel) -> list[str]:
+def _query_problems(document: documents.Document, index: int, panel: _Panel, compat: int) -> list[str]:
     place: documents.Place = ("panels", index)
     if panel.query:
-        return _problem(document, (*place, "query"), panel.query)
+        return _problem(document, (*place, "query"), panel.query, compat)
     return [
         problem
         for nth, query in enumerate(panel.queries)
-        for problem in _problem(document, (*place, "queries", nth, "query"), query.query)
+        for problem in _problem(document, (*place, "queries", nth, "query"), query.query, compat)
     ]
 
 
-def _problem(document: documents.Document, place: documents.Place, expr: str) -> list[str]:
+def _problem(document: documents.Document, place: documents.Place, expr: str, compat: int) -> list[str]:
     if unknown := variables.references(expr) - variables.NAMES:
         return [document.problem(place, f"unknown variable ${min(unknown)}")]
     try:
-        promql.parse(variables.bind(expr, variables.EXAMPLES))
+        promql.parse(variables.bind(expr, variables.EXAMPLES), compat)
     except QueryError as error:
         return [document.problem(place, f"query: {error}")]
     return []

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from opsconsole.model import Values
+from opsconsole.promql import gomath
 from opsconsole.promql.vectors import Mask
 
 ARITHMETIC: dict[str, Callable[[Values, Values], Values]] = {
@@ -13,7 +14,7 @@ ARITHMETIC: dict[str, Callable[[Values, Values], Values]] = {
     "*": np.multiply,
     "/": np.divide,
     "%": np.fmod,
-    "^": np.power,
+    "^": gomath.power,
     "atan2": np.arctan2,
 }
 COMPARE: dict[str, Callable[[Values, Values], Mask]] = {

@@ -30,6 +30,18 @@ _QUICK = 200_000
 """Cells of work up to which evaluation stays on the event loop; more of it goes to a thread."""
 
 
+def check(expr: str, compat: int = 3, *, over_range: bool = False) -> None:
+    """Raises QueryError for a text that is no query, or none that can be asked over a range of time."""
+    tree = parse(expr, compat)
+    if over_range:
+        _check_kind(tree)
+
+
+def _check_kind(tree: Expr) -> None:
+    if (kind := type_of(tree)) not in (ValueType.SCALAR, ValueType.VECTOR):
+        raise QueryError(f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector', "bad_data")
+
+
 class Engine:
     """Answers PromQL from a `SeriesSource`; the embedded `model.Querier`."""
 
@@ -56,8 +68,7 @@ class Engine:
         if (end - start) // step > self._settings.max_steps:
             limit = f"exceeded maximum resolution of {self._settings.max_steps:,} points per timeseries"
             raise QueryError(f"{limit}. Try decreasing the query resolution (?step=XX)", "bad_data")
-        if (kind := type_of(tree)) not in (ValueType.SCALAR, ValueType.VECTOR):
-            raise QueryError(f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector', "bad_data")
+        _check_kind(tree)
         return await self._answer(expr, tree, Grid.of(millis(start), millis(end), step_ms), millis(end), _range_result)
 
     def _parsed(self, expr: str) -> Expr:

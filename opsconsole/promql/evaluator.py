@@ -163,7 +163,7 @@ class Evaluator:
         raise TypeError("not a range vector")
 
     def _subquery(self, node: Subquery, grid: Grid) -> list[Block]:
-        start, end, step = self._times.subquery_span(node, int(grid.times[0]), int(grid.times[-1]))
+        start, end, step = self._times.subquery_span(node, int(grid.times[0]), grid.end_ms)
         if start > end:
             return []
         self._budget.hold((end - start) // step)
@@ -315,7 +315,7 @@ class Evaluator:
 
     def _absent(self, expr: Expr, vector: Vector) -> Vector:
         missing: Mask = ~np.any(vector.present, axis=0, keepdims=True)[0]
-        return Vector.single(np.ones(len(missing)), missing, labelling.labels_told(expr)).compact()
+        return Vector.single(np.ones(len(missing)), missing, labelling.labels_told(bare(expr))).compact()
 
     def _sortable(self, node: Call, grid: Grid) -> Vector:
         if self._times.is_range:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from opsconsole.model import Values
+from opsconsole.promql import gomath
 from opsconsole.promql.vectors import Vector
 
 _FARTHEST = 2.0**62
@@ -81,13 +82,13 @@ MATH: dict[str, Callable[[Values], Values]] = {
     "cos": np.cos,
     "cosh": np.cosh,
     "deg": np.degrees,
-    "exp": np.exp,
+    "exp": gomath.exp,
     "floor": np.floor,
-    "ln": np.log,
-    "log10": np.log10,
-    "log2": np.log2,
+    "ln": gomath.ln,
+    "log10": gomath.log10,
+    "log2": gomath.log2,
     "rad": np.radians,
-    "sgn": np.sign,
+    "sgn": lambda values: np.where(values == 0, values, np.sign(values)),
     "sin": np.sin,
     "sinh": np.sinh,
     "sqrt": np.sqrt,
@@ -103,13 +104,15 @@ def rounded(values: Values, nearest: Values) -> Values:
 
 
 def largest(one: Values, other: Values) -> Values:
-    """As in Go +Inf wins even over NaN."""
-    return np.where(np.isposinf(one) | np.isposinf(other), np.inf, np.maximum(one, other))
+    """As in Go +Inf wins even over NaN, and 0 over -0."""
+    greater = np.where((one == 0) & (other == 0), one + other, np.maximum(one, other))
+    return np.where(np.isposinf(one) | np.isposinf(other), np.inf, greater)
 
 
 def smallest(one: Values, other: Values) -> Values:
-    """As in Go -Inf wins even over NaN."""
-    return np.where(np.isneginf(one) | np.isneginf(other), -np.inf, np.minimum(one, other))
+    """As in Go -Inf wins even over NaN, and -0 over 0."""
+    less = np.where((one == 0) & (other == 0), -(-one - other), np.minimum(one, other))
+    return np.where(np.isneginf(one) | np.isneginf(other), -np.inf, less)
 
 
 def clamp(vector: Vector, low: Values, high: Values) -> Vector:
@@ -142,5 +145,5 @@ def scalar_of(vector: Vector) -> Values:
     """The value where exactly one series has an element, NaN elsewhere."""
     if not len(vector):
         return np.full(vector.values.shape[1], np.nan)
-    total: Values = np.where(vector.present, vector.values, 0.0).sum(axis=0)
-    return np.where(vector.present.sum(axis=0) == 1, total, np.nan)
+    only: Values = np.take_along_axis(vector.values, vector.present.argmax(axis=0)[None, :], axis=0)[0]
+    return np.where(vector.present.sum(axis=0) == 1, only, np.nan)

@@ -9,7 +9,7 @@ import numpy as np
 from opsconsole.model import Labels, Millis, Values
 from opsconsole.promql.fading import told_name
 from opsconsole.promql.labelsets import Groups, Indices, LabelSets
-from opsconsole.promql.literals import parse_bound
+from opsconsole.promql.literals import parse_float
 from opsconsole.promql.notes import Forced, Notes
 from opsconsole.promql.vectors import Mask, Vector
 
@@ -91,7 +91,7 @@ def _layouts(labels: LabelSets, groups: Groups) -> tuple[list[tuple[Values, Indi
 
 def _bound(labels: Labels) -> float:
     try:
-        return parse_bound(labels.get("le", ""))
+        return parse_float(labels.get("le", ""))
     except ValueError:
         return np.nan
 

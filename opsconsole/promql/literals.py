@@ -9,8 +9,13 @@ import numpy as np
 _UNITS = {"y": 365 * 86_400_000, "w": 7 * 86_400_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
 _OCTAL = re.compile(r"0[0-7]+")
+_SOME, _HEX = r"[0-9]+(?:_[0-9]+)*", r"[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*"
+_DECIMAL = re.compile(rf"[+-]?(?:{_SOME}\.?(?:{_SOME})?|\.{_SOME})(?:[eE][+-]?{_SOME})?")
+_HEXADECIMAL = re.compile(rf"[+-]?0[xX](?:_?{_HEX}\.?(?:{_HEX})?|\.{_HEX})[pP][+-]?{_SOME}")
+_WORD = re.compile(r"[+-]?inf(?:inity)?|nan", re.IGNORECASE | re.ASCII)
 _UNIT = re.compile(r"[0-9]+([a-z]+)")
 _LONGEST_MS = (2**63 - 1) // 1_000_000
+_FAR = 2.0**62
 _SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, "'": 39, '"': 34}
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.|$)", re.DOTALL)
 
@@ -31,11 +36,21 @@ def parse_number(text: str) -> float:
     return number
 
 
-def parse_bound(text: str) -> float:
-    """A label's value as Go's `ParseFloat` reads it: Python's, without blanks around. Raises ValueError."""
-    if text != text.strip() or not text.isascii():
+def parse_float(text: str) -> float:
+    """A number from outside an expression (a bucket's bound, a parameter) as Go's `ParseFloat` reads it.
+
+    Raises ValueError, also for a number that is too large to be one.
+    """
+    if _HEXADECIMAL.fullmatch(text):
+        try:
+            return float.fromhex(text.replace("_", ""))
+        except OverflowError:
+            raise ValueError(f"out of range: {text!r}") from None
+    if _WORD.fullmatch(text):
+        return float(text)
+    if not _DECIMAL.fullmatch(text) or math.isinf(value := float(text.replace("_", ""))):
         raise ValueError(f"not a number: {text!r}")
-    return float(text)
+    return value
 
 
 def parse_duration_ms(text: str) -> int:
@@ -50,6 +65,12 @@ def parse_duration_ms(text: str) -> int:
     if total > _LONGEST_MS:
         raise ValueError("duration out of range")
     return total
+
+
+def to_ms(seconds: float) -> int:
+    """Milliseconds, rounded half away from zero as Go rounds; a time that 64 bits do not hold is one without samples."""
+    rounded = math.floor(min(abs(seconds) * 1000, _FAR) + 0.5) * (-1 if seconds < 0 else 1)
+    return rounded if abs(rounded) < _FAR else -(2**62)
 
 
 def format_duration_ms(ms: int) -> str:

@@ -115,7 +115,8 @@ class Unary:
 class Matching:
     """How series of two vectors find each other: on `labels`, or ignoring them; `include` are group_left's and group_right's.
 
-    A fill is the value that stands in for a side's missing element.
+    A fill is the value that stands in for a side's missing element. `shown`: 2.42 prints neither `ignoring ()` nor the grouping
+    after it.
     """
 
     cardinality: Cardinality = Cardinality.ONE_TO_ONE
@@ -124,6 +125,7 @@ class Matching:
     include: tuple[str, ...] = ()
     fill_left: float | None = None
     fill_right: float | None = None
+    shown: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

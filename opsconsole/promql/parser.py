@@ -51,14 +51,13 @@ def parse(text: str, compat: int = 3) -> Expr:
 
 def parse_selector(text: str, compat: int = 3) -> tuple[Matcher, ...]:
     """The matchers of a series selector that stands alone, as in `match[]`. Raises QueryError of kind `bad_data`."""
+    if compat == 2:
+        return prometheus2.parse_selector(text)
     cursor = Cursor(text)
     name = cursor.advance() if selectors.names_metric(cursor.token) else None
     if name is None and not cursor.sees("{"):
         cursor.unexpected()
-    start = cursor.token.position
     found = selectors.selector(cursor, name)
-    if compat == 2 and not all(selectors.is_label_name(matcher.name) for matcher in found.matchers):
-        cursor.fail("label names in quotes are not known to Prometheus 2", start)
     if not cursor.ended():
         cursor.unexpected()
     return found.matchers

@@ -1,6 +1,6 @@
 """An expression as text in the one form that Prometheus gives it (`promql/parser/printer.go`); it reads back as the same tree."""
 
-from opsconsole.model import Matcher
+from opsconsole.model import Matcher, MatchOp
 from opsconsole.promql.literals import format_duration_ms, format_general, format_value
 from opsconsole.promql.nodes import (
     SET_OPERATORS,
@@ -18,6 +18,7 @@ from opsconsole.promql.nodes import (
     Subquery,
     Unary,
 )
+from opsconsole.promql.regexes import as_written
 from opsconsole.promql.selectors import is_label_name
 from opsconsole.promql.tokens import go_quoted
 
@@ -61,7 +62,8 @@ def _selector(expr: Selector) -> str:
 
 
 def _matcher(matcher: Matcher) -> str:
-    return f"{_label(matcher.name)}{matcher.op}{go_quoted(matcher.value)}"
+    regex = matcher.op in (MatchOp.REGEX, MatchOp.NOT_REGEX)
+    return f"{_label(matcher.name)}{matcher.op}{go_quoted(as_written(matcher.value) if regex else matcher.value)}"
 
 
 def _label(name: str) -> str:
@@ -133,6 +135,8 @@ def operator(expr: Binary) -> str:
     matching = expr.matching
     words = [expr.op + (" bool" if expr.returns_bool else "")]
     grouped = matching.cardinality in (Cardinality.MANY_TO_ONE, Cardinality.ONE_TO_MANY)
+    if not matching.shown:
+        return words[0]
     if matching.on or matching.labels or grouped:
         words.append(f"{'on' if matching.on else 'ignoring'} {_labels(matching.labels)}")
     if grouped and expr.op not in SET_OPERATORS:

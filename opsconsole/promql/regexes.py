@@ -1,10 +1,14 @@
 """What Go says of a regular expression that it cannot read."""
 
+import re
 from functools import lru_cache
 from typing import Any
 
 import re2
 
+_ONE_LINE = "(?-s:"
+_SINGLE_BYTE = re.compile(r"(?:[^\\]|\\[^CQ])*\\C.*", re.DOTALL)
+"""What the original in C++ takes for any byte, and Go does not know."""
 _IN_GO = {
     "invalid escape sequence": "invalid escape sequence",
     "invalid character class": "invalid character class",
@@ -42,10 +46,17 @@ def complaint_alone(regex: str) -> str:
 
 def of_one_line(regex: str) -> str:
     """A sound expression whose dot matches no newline, as in Prometheus 2."""
-    return f"(?-s:{regex})" if "." in regex else regex
+    return f"{_ONE_LINE}{regex})" if "." in regex else regex
+
+
+def as_written(regex: str) -> str:
+    """What `of_one_line` was given."""
+    return regex.removeprefix(_ONE_LINE)[:-1] if regex.startswith(_ONE_LINE) else regex
 
 
 def _complaint(regex: str) -> str:
+    if _SINGLE_BYTE.fullmatch(regex):
+        return "error parsing regexp: invalid escape sequence: `\\C`"
     try:
         re2.compile(regex, _options())
     except re2.error as error:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from opsconsole.model import Matcher, MatchOp
 from opsconsole.promql import durations
 from opsconsole.promql.cursor import Cursor
+from opsconsole.promql.literals import to_ms
 from opsconsole.promql.nodes import At, Edges, Expr, Number, Range, Selector, Subquery, start_of
 from opsconsole.promql.regexes import complaint_alone
 from opsconsole.promql.tokens import (
@@ -129,12 +130,7 @@ def _bracketed(cursor: Cursor, expr: Expr) -> Expr:
 def _duration(cursor: Cursor, context: str) -> tuple[int, Expr | None]:
     """Milliseconds, or the expression that will tell them."""
     found = durations.bracketed(cursor, context)
-    return (_to_ms(found.value), None) if isinstance(found, Number) else (0, found)
-
-
-def _to_ms(seconds: float) -> int:
-    """Rounded half away from zero, as Go rounds."""
-    return math.floor(abs(seconds) * 1000 + 0.5) * (-1 if seconds < 0 else 1)
+    return (to_ms(found.value), None) if isinstance(found, Number) else (0, found)
 
 
 def _offset(cursor: Cursor, expr: Expr) -> Expr:
@@ -144,7 +140,7 @@ def _offset(cursor: Cursor, expr: Expr) -> Expr:
     if target.offset_ms or target.offset_expr is not None:
         cursor.fail("offset may not be set multiple times", start_of(expr))
     if isinstance(found, Number):
-        return _with(expr, replace(target, offset_ms=_to_ms(found.value)))
+        return _with(expr, replace(target, offset_ms=to_ms(found.value)))
     return _with(expr, replace(target, offset_expr=found))
 
 
@@ -183,7 +179,7 @@ def _instant(cursor: Cursor, start: int) -> At:
     if not math.isfinite(seconds) or abs(seconds) >= 2.0**63:
         told = {math.inf: "+Inf", -math.inf: "-Inf"}.get(seconds, "NaN" if seconds != seconds else f"{seconds:f}")
         cursor.fail(f"timestamp out of bounds for @ modifier: {told}", start)
-    return _to_ms(seconds)
+    return to_ms(seconds)
 
 
 def _target(cursor: Cursor, expr: Expr, what: str) -> Selector | Subquery:

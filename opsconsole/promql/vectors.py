@@ -19,14 +19,20 @@ SAME_LABELS = "vector cannot contain metrics with the same labelset"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
-    """The times at which an expression is evaluated, in milliseconds."""
+    """The times at which an expression is evaluated, in milliseconds, and until when more of them would be."""
 
     times: Millis
     step_ms: int = 0
+    until_ms: int | None = None
 
     @classmethod
     def of(cls, start_ms: int, end_ms: int, step_ms: int) -> "Grid":
-        return cls(np.arange(start_ms, end_ms + 1, max(step_ms, 1), dtype=np.int64), step_ms)
+        return cls(np.arange(start_ms, end_ms + 1, max(step_ms, 1), dtype=np.int64), step_ms, end_ms)
+
+    @property
+    def end_ms(self) -> int:
+        """Where the range ends, which need not be a step: subqueries go on until there, as in Prometheus."""
+        return int(self.times[-1]) if self.until_ms is None else self.until_ms
 
     @property
     def steps(self) -> int:

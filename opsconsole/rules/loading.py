@@ -64,8 +64,8 @@ def files(patterns: Iterable[str] | None, base: Path) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def load(paths: Sequence[Path], interval: timedelta = DEFAULT_INTERVAL) -> list[RuleGroup]:
-    """All groups of all files; `interval` is for groups without one of their own.
+def load(paths: Sequence[Path], interval: timedelta = DEFAULT_INTERVAL, compat: int = 3) -> list[RuleGroup]:
+    """All groups of all files; `interval` is for groups without one of their own, `compat` the grammar of expressions.
 
     Raises `ConfigError` with every problem of every file.
     """
@@ -77,7 +77,7 @@ def load(paths: Sequence[Path], interval: timedelta = DEFAULT_INTERVAL) -> list[
             document = documents.read(path, first=True)
             if document.followed:
                 log.warning("of a rule file with several YAML documents the first is read", extra={"file": str(path)})
-            groups += parse(document, path.stem if stems[path.stem] == 1 else str(path), interval)
+            groups += parse(document, path.stem if stems[path.stem] == 1 else str(path), interval, compat)
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -85,11 +85,11 @@ def load(paths: Sequence[Path], interval: timedelta = DEFAULT_INTERVAL) -> list[
     return groups
 
 
-def parse(document: documents.Document, file: str, interval: timedelta = DEFAULT_INTERVAL) -> list[RuleGroup]:
+def parse(document: documents.Document, file: str, interval: timedelta = DEFAULT_INTERVAL, compat: int = 3) -> list[RuleGroup]:
     """The groups of one document; `file` names it in scopes. Raises `ConfigError`."""
     if document.value is None:
         return []
-    reader = _Reader(document, file, interval)
+    reader = _Reader(document, file, interval, compat)
     groups = [reader.group(index, group) for index, group in enumerate(documents.validated(document, _File).groups or ())]
     if reader.problems:
         raise ConfigError(reader.problems)
@@ -99,8 +99,8 @@ def parse(document: documents.Document, file: str, interval: timedelta = DEFAULT
 class _Reader:
     """Checks what a schema cannot, and keeps on after a problem."""
 
-    def __init__(self, document: documents.Document, file: str, interval: timedelta) -> None:
-        self._document, self._file, self._interval = document, file, interval
+    def __init__(self, document: documents.Document, file: str, interval: timedelta, compat: int) -> None:
+        self._document, self._file, self._interval, self._compat = document, file, interval, compat
         self._names: dict[str, int] = {}
         self.problems: list[str] = []
 
@@ -152,7 +152,7 @@ class _Reader:
 
     def _check_expr(self, place: documents.Place, expr: str) -> None:
         try:
-            promql.parse(expr)
+            promql.parse(expr, self._compat)
         except QueryError as error:
             self._problem(place, f"expr: {error}")
 

@@ -100,7 +100,7 @@ async def run(path: Path, settings: promql.Settings = _DEFAULTS) -> Outcome:
     """Run one test file in the PromQL of `settings`. Raises `ConfigError` where it, or a rule file it names, is not valid."""
     document = documents.read(path, first=True)
     file = documents.validated(document, _File)
-    groups = _ordered(loading.load(loading.files(file.rule_files, path.parent)), file.group_eval_order)
+    groups = _ordered(loading.load(loading.files(file.rule_files, path.parent), compat=settings.compat), file.group_eval_order)
     held = 0
     problems: list[str] = []
     for index, test in enumerate(file.tests):

@@ -112,6 +112,8 @@ class Console:
     silences: Silences | None = None
     evaluated: Callable[[str], GroupStanding] = lambda key: GroupStanding()
     compat: Literal[2, 3] = 3
+    query_timeout: timedelta = timedelta(minutes=2)
+    """How long a query or a look-up of series may take, its wait included."""
     metadata: Metadata = field(default_factory=Metadata)
     store: MetricsStore | None = None
     """Where samples go that are written to the console."""

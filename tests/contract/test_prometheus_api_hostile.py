@@ -32,7 +32,7 @@ async def grafana(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize(
-    "number", [HUGE, BEYOND, "1e400", "1_0", "\u0661", "", " 1", "0x", "nan(1)", "0001-01-01T00:00:00+23:60"]
+    "number", [HUGE, BEYOND, "1e400", "1__0", "\u0661", "", " 1", "0x", "nan(1)", "0001-01-01T00:00:00+25:00"]
 )
 async def test_what_is_no_number_is_refused_wherever_it_stands(grafana: httpx.AsyncClient, number: str) -> None:
     query = {"query": "up", "start": "0", "end": "1", "step": "1"}

@@ -331,6 +331,18 @@ RULE = "groups:\n  - name: g\n    rules:\n      - {alert: Mine, expr: up == 0}\n
 WATCHED = "deployments: [{name: a, url: 'http://h'}]\n"
 
 
+def test_expressions_are_read_with_the_grammar_that_they_are_evaluated_in(tmp_path: Path) -> None:
+    newer = "sum({'a.b'})"
+    (tmp_path / "own.yaml").write_text(f'groups: [{{name: own, rules: [{{record: x, expr: "{newer}"}}]}}]')
+    (tmp_path / "own-board.yaml").write_text(f'title: T\nquestion: Q?\npanels: [{{title: P, query: "{newer}"}}]')
+    text = "rules: {files: [own.yaml, packaged]}\ndashboards: {paths: [own-board.yaml, packaged]}\n"
+    assert read(tmp_path, text).rule_groups
+    assert problems(tmp_path, text + "storage: {metrics: {promql_compat: 2}}") == [
+        'own.yaml:1: expr: 1:6: parse error: unexpected string "\'a.b\'" in label matching, expected identifier or "}"',
+        'own-board.yaml:3: query: 1:6: parse error: unexpected string "\'a.b\'" in label matching, expected identifier or "}"',
+    ]
+
+
 def alerts(loaded: Loaded) -> list[str]:
     return [rule.name for group in loaded.rule_groups for rule in group.rules if isinstance(rule, AlertingRule)]
 

@@ -4,6 +4,6 @@ The version is frozen, and so is this package: `promql_compat: 2` goes through i
 against the original's.
 """
 
-from opsconsole.promql.prometheus2.parser import parse
+from opsconsole.promql.prometheus2.parser import parse, parse_selector
 
-__all__ = ["parse"]
+__all__ = ["parse", "parse_selector"]

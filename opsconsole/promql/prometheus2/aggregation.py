@@ -9,10 +9,9 @@ from opsconsole.promql import aggregation
 from opsconsole.promql.budget import Budget
 from opsconsole.promql.heap import winners
 from opsconsole.promql.labelsets import LabelSets
-from opsconsole.promql.literals import format_value
+from opsconsole.promql.literals import format_general, format_value
 from opsconsole.promql.nodes import Aggregate
 from opsconsole.promql.notes import Notes
-from opsconsole.promql.prometheus2.words import go_general
 from opsconsole.promql.selectors import is_label_name
 from opsconsole.promql.tokens import go_quoted
 from opsconsole.promql.vectors import Mask, Vector, grouped
@@ -119,7 +118,7 @@ def _extremes(node: Aggregate, vector: Vector, counts: Values) -> Vector:
     """The k elements of each group that win at each step, best first."""
     wrong = ~((counts <= _LARGEST_COUNT) & (counts >= _LEAST_COUNT))
     if wrong.any():
-        raise QueryError(f"Scalar value {go_general(float(counts[wrong][0]))} overflows int64")
+        raise QueryError(f"Scalar value {format_general(float(counts[wrong][0]))} overflows int64")
     kept, ordered = np.zeros(vector.present.shape, dtype=bool), []
     for _, rows in vector.labels.grouped(node.grouping, by=not node.without).rows():
         for step in np.flatnonzero(vector.present[rows].any(axis=0) & (counts >= 1)):

@@ -10,7 +10,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NoReturn
 
-from opsconsole.model import QueryError
+from opsconsole.model import Matcher, QueryError
+from opsconsole.promql.literals import to_ms
 from opsconsole.promql.nodes import (
     COMPARISONS,
     SET_OPERATORS,
@@ -54,6 +55,18 @@ def parse(text: str) -> Expr:
         return _Parser(text).whole()
     except RecursionError:
         raise QueryError("the expression is too deeply nested", "bad_data") from None
+
+
+def parse_selector(text: str) -> tuple[Matcher, ...]:
+    """The matchers of a series selector that stands alone. Raises QueryError of kind `bad_data`."""
+    items = Items(text)
+    name = items.take() if may_name_metric(items.peek()) else None
+    if name is None and not items.sees("{"):
+        items.unexpected()
+    found = selector(items, name)
+    if items.peek().kind is not Kind.END:
+        items.unexpected()
+    return found.matchers
 
 
 class _Parser:
@@ -113,7 +126,8 @@ class _Parser:
             return Matching(plain, on, labels)
         left = self._items.take().word == "group_left"
         include = grouping(self._items) if self._items.sees("(") or not self._begins() else ()
-        return Matching(Cardinality.MANY_TO_ONE if left else Cardinality.ONE_TO_MANY, on, labels, include)
+        cardinality = Cardinality.MANY_TO_ONE if left else Cardinality.ONE_TO_MANY
+        return Matching(cardinality, on, labels, include, shown=bool(on or labels))
 
     def _operand(self) -> Expr:
         item = self._items.peek()
@@ -276,7 +290,7 @@ class _Parser:
         if not math.isfinite(seconds) or abs(seconds) >= 2.0**63:
             told = {math.inf: "+Inf", -math.inf: "-Inf"}.get(seconds, "NaN" if seconds != seconds else f"{seconds:f}")
             self._items.fail(start, f"timestamp out of bounds for @ modifier: {told}")
-        return _to_ms(seconds)
+        return to_ms(seconds)
 
     def _target(self, expr: Expr, what: str) -> Selector | Subquery:
         if isinstance(expr, Range):
@@ -294,8 +308,3 @@ _COLONS = frozenset(":ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 
 def _with(expr: Expr, target: Selector | Subquery) -> Expr:
     return replace(expr, selector=target) if isinstance(expr, Range) and isinstance(target, Selector) else target
-
-
-def _to_ms(seconds: float) -> int:
-    """Rounded half away from zero, as Go rounds."""
-    return math.floor(abs(seconds) * 1000 + 0.5) * (-1 if seconds < 0 else 1)

@@ -1,10 +1,10 @@
 """Tokens of Prometheus 2.42, what they are called in its complaints, and how Go prints numbers there."""
 
 import enum
+import math
 from dataclasses import dataclass
 
-import numpy as np
-
+from opsconsole.promql.literals import format_value
 from opsconsole.promql.nodes import COMPARISONS, SET_OPERATORS
 from opsconsole.promql.signatures import AGGREGATIONS, NEWER
 from opsconsole.promql.tokens import go_quoted
@@ -97,18 +97,4 @@ def may_name_label(item: Item) -> bool:
 
 def go_fixed(value: float) -> str:
     """Go's `%f`."""
-    return _not_finite(value) or f"{value:f}"
-
-
-def go_general(value: float) -> str:
-    """Go's `%v` of a number that overflows 64 bits: the fewest digits that read back as it, and an exponent."""
-    if special := _not_finite(value):
-        return special
-    digits, _, power = np.format_float_scientific(value, trim="-").partition("e")
-    return f"{digits}e{int(power):+03d}"
-
-
-def _not_finite(value: float) -> str:
-    if value != value:
-        return "NaN"
-    return {float("inf"): "+Inf", float("-inf"): "-Inf"}.get(value, "")
+    return f"{value:f}" if math.isfinite(value) else format_value(value)

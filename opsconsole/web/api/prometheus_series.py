@@ -11,16 +11,15 @@ from starlette.responses import Response
 from opsconsole.model import Matcher
 from opsconsole.promql.tokens import go_quoted
 from opsconsole.web.api.prometheus_answer import Handler, endpoints, success, while_connected
-from opsconsole.web.api.prometheus_forms import FAR, BadData, Form, invalid
+from opsconsole.web.api.prometheus_forms import BadData, Form, invalid
 from opsconsole.web.api.prometheus_json import dumped, label_sets
+from opsconsole.web.api.prometheus_times import FAR
 from opsconsole.web.console import Console
 
 T = TypeVar("T")
 Selected = tuple[Matcher, ...]
 AT_ONCE = 4
 """Look-ups that go through the series at one time; more wait for their turn."""
-LONGEST = 120.0
-"""Seconds that one may take, its wait included."""
 TRUNCATED = "results truncated due to limit"
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _ESCAPED = re.compile(r"_(_|[0-9a-fA-F]{1,6}_)")
@@ -42,7 +41,7 @@ def handlers(console: Console) -> dict[str, Handler]:
                     await asyncio.sleep(0)
             return found
 
-        return await while_connected(request, work(), LONGEST)
+        return await while_connected(request, work(), console.query_timeout.total_seconds())
 
     async def series(request: Request, given: Form) -> Response:
         if not given.all("match[]"):
@@ -74,7 +73,7 @@ def handlers(console: Console) -> dict[str, Handler]:
 
 def _window(given: Form) -> tuple[int, int | None]:
     """From when and until when to look (Unix milliseconds); the whole past unless told."""
-    start_ms, end_ms = given.time_ms("start", -FAR), given.time_ms("end", FAR)
+    start_ms, end_ms = given.window_ms()
     return start_ms, None if end_ms == FAR else end_ms
 
 

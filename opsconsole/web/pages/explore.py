@@ -22,8 +22,6 @@ from opsconsole.web.templating import Frame, Show
 
 AT_ONCE = 8
 """Queries of all viewers that are evaluated at one time."""
-LONGEST = 120.0
-"""Seconds that one may take, its wait included."""
 _REMEMBERED = 10.0
 """Seconds that names and values found for a completion serve the next keystrokes too."""
 _MOST_REMEMBERED = 50
@@ -88,7 +86,8 @@ def build(console: Console, show: Show) -> APIRouter:
                 return await answer(console.querier, question)
 
         try:
-            return await _hinted(await while_connected(request, work(), LONGEST), names, console.compat)
+            found = await while_connected(request, work(), console.query_timeout.total_seconds())
+            return await _hinted(found, names, console.compat)
         except QueryError as error:
             return Answer(question, mistake=Mistake(str(error)))
 

@@ -47,3 +47,15 @@ def test_a_long_chain_in_deep_parentheses_is_laid_out_without_being_written_agai
     told = pretty(parse(text))
     assert told.count("\n") > 500
     assert show(parse(told)) == show(parse(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('x{b=~".*",a!="1"}', 'x{a!="1",b=~".*"}'),
+        ("a * ignoring () group_left b", "a * b"),
+        ("a * on () group_left b", "a * on () group_left () b"),
+    ],
+)
+def test_prometheus_2_prints_a_regex_as_written_and_ignoring_nothing_not_at_all(text: str, shown: str) -> None:
+    assert show(parse(text, 2)) == shown

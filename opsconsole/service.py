@@ -18,6 +18,7 @@ import httpx
 
 from opsconsole import content, engine
 from opsconsole.airflow.links import Links
+from opsconsole.alerts import posted
 from opsconsole.alerts.keeper import AlertKeeper
 from opsconsole.alerts.routing import longest_wait
 from opsconsole.alerts.silencing import Silences
@@ -232,6 +233,9 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
             alerts=keeper.alerts,
             muted=keeper.muted,
             silences=silences,
+            keeper=keeper,
+            alerting=config.alerting,
+            receivers=config.alerting.receivers,
             evaluated=lambda key: GroupStanding(by_key[key].whole, by_key[key].rules),
             compat=config.storage.metrics.promql_compat,
             query_timeout=config.storage.metrics.query.timeout,
@@ -338,7 +342,10 @@ def _scopes(loaded: Loaded) -> set[str]:
     rules = {rule.scope for group in loaded.rule_groups for rule in group.rules if isinstance(rule, AlertingRule)}
     names = [deployment.name for deployment in loaded.config.deployments]
     return (
-        rules | engine.scopes(loaded) | {"heartbeats"} | {f"{source}/{name}" for source in ("failures", "slas") for name in names}
+        rules
+        | engine.scopes(loaded)
+        | {"heartbeats", posted.SCOPE}
+        | {f"{source}/{name}" for source in ("failures", "slas") for name in names}
     )
 
 

@@ -6,7 +6,10 @@ from datetime import datetime
 from opsconsole import db
 from opsconsole.alerts.groups import Groups, Plan
 from opsconsole.db.incidents import GroupRow
-from opsconsole.model import Alert, Integration, Notification, Occasion, headline, worst_severity
+from opsconsole.model import Alert, Integration, Labels, Notification, Occasion, headline, worst_severity
+
+UNASSIGNED = "unassigned"
+"""The deployment of what others post without a label that says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,16 @@ async def _open(session: db.Session, plan: Plan, now: datetime) -> tuple[int, da
     alerts = plan.firing or plan.resolved
     began = min((alert.active_at for alert in alerts), default=now)
     labels = plan.group.labels
-    return await db.incidents.open_incident(session, labels, headline(labels, alerts), _severity(alerts), began)
+    title, severity, deployment = headline(labels, alerts), _severity(alerts), _deployment(labels, alerts)
+    return await db.incidents.open_incident(session, labels, title, severity, began, deployment)
+
+
+def _deployment(group_labels: Labels, alerts: tuple[Alert, ...]) -> str:
+    """Whose incident it is: the one deployment of its group or alerts. What others post without saying is nobody's."""
+    if "deployment" in group_labels:
+        return group_labels["deployment"]
+    named = {alert.labels.get("deployment") or (UNASSIGNED if alert.ends_at else "") for alert in alerts}
+    return named.pop() if len(named) == 1 else ""
 
 
 def _notification(

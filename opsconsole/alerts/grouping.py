@@ -60,8 +60,13 @@ def needs(
     return None
 
 
-def first_look(timers: Timers, fired_at: datetime) -> datetime:
-    """When a new group is first told: an alert that has fired for longer than `group_wait` already goes at once."""
+def first_look(timers: Timers, fired_at: datetime, began_at: datetime | None = None) -> datetime:
+    """When a new group is first told: an alert that has fired for longer than `group_wait` already goes at once.
+
+    One that was posted came at `fired_at`, and `began_at` is what its sender says.
+    """
+    if began_at is not None and began_at + timers.group_wait < fired_at:
+        return fired_at
     return fired_at + timers.group_wait
 
 

@@ -17,6 +17,7 @@ class Held:
     alert: Alert
     fingerprint: str
     written_at: datetime
+    groups: list["Group"] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +42,33 @@ class Group:
         return next_look(self.route.timers, self.told, self.flush_at, (held.alert for held in self.members.values()))
 
 
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A firing alert, as others are shown it, and the receivers of the groups it is in."""
+
+    alert: Alert
+    fingerprint: str
+    receivers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """What fires in a group."""
+
+    labels: Labels
+    receiver: str
+    firing: tuple[Firing, ...]
+
+
+def firing(held: Held) -> Firing:
+    return Firing(held.alert, held.fingerprint, tuple(group.route.receiver for group in held.groups))
+
+
+def view(group: Group) -> GroupView:
+    alerts = [firing(held) for held in group.members.values() if held.alert.state is AlertState.FIRING]
+    return GroupView(group.labels, group.route.receiver, tuple(alerts))
+
+
 class Groups:
     """Every group that has members."""
 
@@ -60,7 +88,7 @@ class Groups:
         placed = []
         for node in routes_of(self._root, held.alert.labels):
             since = held.alert.fired_at or held.alert.active_at
-            look = first_look(node.timers, since)
+            look = first_look(node.timers, since, held.alert.active_at if held.alert.ends_at else None)
             key = node.group_key(held.alert.labels)
             group = self._groups.get(key)
             if group is None:
@@ -69,7 +97,14 @@ class Groups:
             if not group.looked:
                 group.flush_at = min(group.flush_at, look)
             placed.append(group)
+        held.groups = placed
         return placed
+
+    def hasten(self, held: Held, now: datetime) -> None:
+        """A posted alert came again: groups that have not been looked at yet need not wait where it has lasted `group_wait`."""
+        for group in held.groups:
+            if not group.looked and held.alert.active_at + group.route.timers.group_wait < now:
+                group.flush_at = min(group.flush_at, now)
 
     def due(self, now: datetime) -> list[Group]:
         return [group for group in self._groups.values() if group.look_at() <= now]

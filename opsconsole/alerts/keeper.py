@@ -12,12 +12,14 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import DataError, IntegrityError
 
 from opsconsole import db
-from opsconsole.alerts import flush
+from opsconsole.alerts import episodes, flush
 from opsconsole.alerts.cleaning import cleaned
-from opsconsole.alerts.groups import Group, Groups, Held, Plan, plan
+from opsconsole.alerts.groups import Firing, Group, Groups, GroupView, Held, Plan, firing, plan, view
 from opsconsole.alerts.inhibition import Inhibitor
 from opsconsole.alerts.lifecycle import Outcome, end, judge
 from opsconsole.alerts.muting import Muted, Muting
+from opsconsole.alerts.postbox import MOST_AT_ONCE, Postbox, portions
+from opsconsole.alerts.posted import SCOPE, expired, judge_posts, prolonged
 from opsconsole.alerts.routing import build
 from opsconsole.alerts.settings import Alerting
 from opsconsole.alerts.silencing import Silences
@@ -54,6 +56,7 @@ class AlertKeeper:
         self._groups = Groups(build(settings))
         self._inhibits: Inhibitor | None = None
         self._muting = Muting(silences.by_labels, self._inhibited)
+        self._posts = Postbox()
         self._lock = asyncio.Lock()
 
     async def open(self) -> None:
@@ -70,6 +73,14 @@ class AlertKeeper:
     def alerts(self) -> list[Alert]:
         """Every pending and firing alert now, in no order."""
         return [held.alert for held in self._open.values()]
+
+    def firing(self) -> list[Firing]:
+        """Every firing alert now, in no order."""
+        return [firing(held) for held in self._open.values() if held.alert.state is AlertState.FIRING]
+
+    def groups(self) -> list[GroupView]:
+        """Every group in which something fires, in no order."""
+        return [shown for group in self._groups if (shown := view(group)).firing]
 
     def open_in(self, scope: str) -> dict[Labels, Alert]:
         """The pending and firing alerts of one scope."""
@@ -93,6 +104,16 @@ class AlertKeeper:
                 await self._load()
                 await self._judge(verdict)
 
+    async def post(self, alerts: Sequence[Alert]) -> None:
+        """Take posted alerts (`posted.alert_of`); returns once they are committed, together with what others posted meanwhile."""
+        letter = self._posts.put(alerts)
+        try:
+            async with self._lock:
+                if not letter.done:
+                    await self._take_posts()
+        finally:
+            self._posts.drop(letter)
+
     async def forget_scopes(self, live: Collection[str]) -> None:
         """End the alerts of every scope that is not `live`: its rule or source was removed."""
         async with self._lock:
@@ -104,6 +125,7 @@ class AlertKeeper:
     async def dispatch(self, now: datetime) -> None:
         """Flush the groups that are due; in a storm, sources have their say in between."""
         async with self._lock:
+            await self._end_posted(now)
             due = self._groups.due(now)
         for start in range(0, len(due), MOST_GROUPS):
             async with self._lock:
@@ -121,6 +143,32 @@ class AlertKeeper:
         held = self._scopes.get(verdict.scope, {})
         outcome = judge({labels: one.alert for labels, one in held.items()}, verdict)
         await self._commit(self._own(outcome, verdict.scope), verdict.at)
+
+    async def _take_posts(self) -> None:
+        letters = self._posts.waiting()
+        for alerts in portions(letters):
+            try:
+                await self._judge_posts(alerts)
+            except IntegrityError:
+                await self._load()
+                await self._judge_posts(alerts)
+        self._posts.settle(letters)
+
+    async def _judge_posts(self, alerts: Sequence[Alert]) -> None:
+        now = self._clock.now()
+        outcome = judge_posts(alerts, self._alert, self._posts.ended, now)
+        await self._commit(outcome, now)
+        for alert in outcome.refreshed:
+            self._groups.hasten(self._open[alert.labels], now)
+
+    async def _end_posted(self, now: datetime) -> None:
+        over = expired((held.alert for held in self._scopes.get(SCOPE, {}).values()), now)
+        for start in range(0, len(over), MOST_AT_ONCE):
+            await self._commit(Outcome(tuple(over[start : start + MOST_AT_ONCE])), now)
+
+    def _alert(self, labels: Labels) -> Alert | None:
+        held = self._open.get(labels)
+        return held.alert if held else None
 
     def _plans(self, due: Sequence[Group], now: datetime) -> list[Plan]:
         ends = self._settings.tell_muted_ends
@@ -143,7 +191,7 @@ class AlertKeeper:
         ids: list[int] = []
         if outcome.transitions or stale:
             async with self._db.begin() as session:
-                ids = await self._write(session, outcome.transitions, stale)
+                ids = await episodes.write(session, outcome.transitions, stale, self._known)
         for held, alert in refreshed:
             held.alert = alert
         for held, _ in stale:
@@ -153,20 +201,6 @@ class AlertKeeper:
         if outcome.transitions:
             self._inhibits = None
             self._on_change()
-
-    async def _write(
-        self, session: db.Session, transitions: Sequence[Transition], stale: Sequence[tuple[Held, Alert]]
-    ) -> list[int]:
-        """Write transitions and refreshed alerts; answers each transition's alert row."""
-        begun = await db.alerts.add(session, [c.alert for c in transitions if c.alert and c.before is None])
-        fresh = iter(begun)
-        ids = [next(fresh) if change.before is None else self._known(change).id for change in transitions]
-        pairs = list(zip(ids, transitions, strict=True))
-        await db.alerts.save(session, [(row_id, c.alert) for row_id, c in pairs if c.alert and c.before is not None])
-        await db.alerts.save(session, [(held.id, alert) for held, alert in stale])
-        await db.alerts.note(session, [(row_id, change) for row_id, change in pairs if change.alert])
-        await db.alerts.forget(session, [row_id for row_id, change in pairs if change.alert is None])
-        return ids
 
     def _follow(self, change: Transition, row_id: int) -> None:
         alert = change.alert
@@ -182,11 +216,19 @@ class AlertKeeper:
             held = Held(row_id, alert, change.fingerprint, change.at)
         held.alert, held.written_at = alert, change.at
         if alert.state is AlertState.RESOLVED:
-            self._release(change.fingerprint)
+            self._end(held, change)
             return
         self._hold(held)
         if alert.state is AlertState.FIRING:
             self._groups.place(held)
+
+    def _end(self, held: Held, change: Transition) -> None:
+        if change.before is None:  # posted as over
+            self._groups.place(held)
+        else:
+            self._release(change.fingerprint)
+        if held.alert.ends_at is not None:
+            self._posts.remember(held.alert, change.at)
 
     def _known(self, change: Transition) -> Held:
         return self._open[self._labels[change.fingerprint]]
@@ -227,7 +269,9 @@ class AlertKeeper:
     async def _load(self) -> None:
         groups = Groups(build(self._settings))
         async with self._db.begin() as session:
-            open_alerts = [_held(row_id, alert) for row_id, alert in await db.alerts.open_alerts(session)]
+            timeout, now = self._settings.global_.resolve_timeout, self._clock.now()
+            found = await db.alerts.open_alerts(session)
+            open_alerts = [_held(row_id, prolonged(alert, now, timeout)) for row_id, alert in found]
             told = await db.incidents.told_groups(session)
             heard = {(row.incident_id, fingerprint) for row in told for fingerprint in row.firing}
             for incident_id, row_id, alert in await db.alerts.resolved_of_open_incidents(session):
@@ -271,7 +315,8 @@ def _held(row_id: int, alert: Alert) -> Held:
 
 
 def _worth_writing(held: Held, alert: Alert, now: datetime) -> bool:
-    return alert.absent_since != held.alert.absent_since or now - held.written_at >= REFRESH
+    """A posted alert's end is on disk before its sender hears that it was taken."""
+    return alert.ends_at is not None or alert.absent_since != held.alert.absent_since or now - held.written_at >= REFRESH
 
 
 def _tell(done: flush.Flushed) -> None:

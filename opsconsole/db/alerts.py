@@ -28,6 +28,11 @@ alerts = sa.Table(
     sa.Column("absent_since", UtcTime),
     sa.Column("resolved_at", UtcTime, index=True),
     sa.Column("keep_firing_for", sa.Float, nullable=False, default=0.0),  # seconds
+    # Of posted alerts:
+    sa.Column("ends_at", UtcTime),
+    sa.Column("times_out", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("updated_at", UtcTime),
+    sa.Column("generator_url", sa.Text, nullable=False, default="", server_default=""),
 )
 
 transitions = sa.Table(
@@ -78,6 +83,17 @@ async def save(session: Session, known: Sequence[tuple[int, Alert]]) -> None:
     )
 
 
+async def prolong(session: Session, known: Sequence[tuple[int, Alert]]) -> None:
+    """Write when alerts of which nothing else changed were last posted, and their ends: a statement for all that share them."""
+    alike: dict[tuple[datetime | None, bool, datetime | None], list[int]] = {}
+    for row_id, alert in known:
+        alike.setdefault((alert.ends_at, alert.times_out, alert.updated_at), []).append(row_id)
+    for (ends_at, times_out, updated_at), ids in alike.items():
+        for part in _parts(ids):
+            values = {"ends_at": ends_at, "times_out": times_out, "updated_at": updated_at}
+            await session.execute(sa.update(alerts).where(alerts.c.id.in_(part)).values(values))
+
+
 async def forget(session: Session, ids: Sequence[int]) -> None:
     """Delete episodes that never fired."""
     for part in _parts(ids):
@@ -122,6 +138,10 @@ def alert_of(row: Any) -> Alert:
         fired_at=row.fired_at,
         absent_since=row.absent_since,
         resolved_at=row.resolved_at,
+        ends_at=row.ends_at,
+        times_out=row.times_out,
+        updated_at=row.updated_at,
+        generator_url=row.generator_url,
     )
 
 
@@ -140,6 +160,10 @@ def _values(alert: Alert) -> dict[str, Any]:
         "absent_since": alert.absent_since,
         "resolved_at": alert.resolved_at,
         "keep_firing_for": alert.keep_firing_for.total_seconds(),
+        "ends_at": alert.ends_at,
+        "times_out": alert.times_out,
+        "updated_at": alert.updated_at,
+        "generator_url": alert.generator_url,
     }
 
 

@@ -66,7 +66,7 @@ class GroupRow:
 
 
 async def open_incident(
-    session: Session, group_labels: Labels, title: str, severity: str, opened_at: datetime
+    session: Session, group_labels: Labels, title: str, severity: str, opened_at: datetime, deployment: str
 ) -> tuple[int, datetime]:
     """The open incident of these group labels, made where there is none: its id, and since when it is open."""
     key = repr(group_labels)
@@ -81,7 +81,7 @@ async def open_incident(
             open_key=key,
             title=title,
             severity=severity,
-            deployment=group_labels.get("deployment", ""),
+            deployment=deployment,
             opened_at=opened_at,
         )
     )

@@ -279,7 +279,7 @@ def from_payload(payload: Mapping[str, Any]) -> Notification:
 
 
 def _from_alert(alert: Alert) -> dict[str, Any]:
-    times = {name: getattr(alert, name) for name in ("active_at", "fired_at", "absent_since", "resolved_at")}
+    times = {name: getattr(alert, name) for name in ("active_at", "fired_at", "absent_since", "resolved_at", "ends_at")}
     return {
         "labels": dict(alert.labels),
         "annotations": dict(alert.annotations),
@@ -287,6 +287,7 @@ def _from_alert(alert: Alert) -> dict[str, Any]:
         "state": alert.state,
         "value": alert.value if alert.value is None or math.isfinite(alert.value) else str(alert.value),
         "keep_firing_for": alert.keep_firing_for.total_seconds(),
+        "generator_url": alert.generator_url,
         **{name: time.isoformat() if time else None for name, time in times.items()},
     }
 
@@ -303,6 +304,8 @@ def _to_alert(row: Mapping[str, Any]) -> Alert:
         fired_at=_time(row["fired_at"]),
         absent_since=_time(row["absent_since"]),
         resolved_at=_time(row["resolved_at"]),
+        ends_at=_time(row.get("ends_at")),
+        generator_url=row.get("generator_url", ""),
     )
 
 

@@ -20,6 +20,9 @@ class Alert:
 
     `active_at` is when the finding was first seen (or its own `since`), `fired_at` when it had lasted `pending_for`,
     `absent_since` when a firing alert's finding was first missing (it still fires for `keep_firing_for`).
+
+    Only an alert that was posted has `ends_at`: it ends then, unless it is posted anew. Its `active_at` is the start that its
+    sender gave, `fired_at` when it came; `times_out` says that the end was filled in; `updated_at` is when it last came.
     """
 
     labels: Labels
@@ -32,6 +35,15 @@ class Alert:
     fired_at: datetime | None = None
     absent_since: datetime | None = None
     resolved_at: datetime | None = None
+    ends_at: datetime | None = None
+    times_out: bool = False
+    updated_at: datetime | None = None
+    generator_url: str = ""
+
+    @property
+    def starts_at(self) -> datetime:
+        """Since when it fires, as Alertmanager's `startsAt` has it."""
+        return self.active_at if self.ends_at is not None else self.fired_at or self.active_at
 
     @property
     def fingerprint(self) -> str:

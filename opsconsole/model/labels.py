@@ -1,6 +1,7 @@
 """Label sets, as Prometheus and Alertmanager understand them."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Self, TypeVar, overload
 
 _FNV_OFFSET = 14695981039346656037
@@ -95,11 +96,15 @@ class Labels(Mapping[str, str]):
 
         Source: prometheus/common, `model/signature.go`, `labelSetToFingerprint`.
         """
-        digest = _FNV_OFFSET
-        for name, value in self._pairs:
-            for byte in name.encode() + _SEPARATOR + value.encode() + _SEPARATOR:
-                digest = ((digest ^ byte) * _FNV_PRIME) & 0xFFFFFFFFFFFFFFFF
-        return f"{digest:016x}"
+        return _fingerprint(self._pairs)
+
+
+@lru_cache(maxsize=8192)  # asked for several times while an alert is taken, and slow
+def _fingerprint(pairs: tuple[tuple[str, str], ...]) -> str:
+    digest = _FNV_OFFSET
+    for byte in b"".join([name.encode() + _SEPARATOR + value.encode() + _SEPARATOR for name, value in pairs]):
+        digest = ((digest ^ byte) * _FNV_PRIME) & 0xFFFFFFFFFFFFFFFF
+    return f"{digest:016x}"
 
 
 def _escaped(value: str) -> str:

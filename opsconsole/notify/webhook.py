@@ -29,7 +29,7 @@ class WebhookPost:
 
 
 def payload(notification: Notification, public_url: str) -> dict[str, Any]:
-    """Alertmanager's version 4 document; an incident's page stands in for Prometheus' graph as `generatorURL`."""
+    """Alertmanager's version 4 document; of our own alerts the incident's page is the `generatorURL`."""
     page = f"{public_url}/incidents/{notification.incident_id}" if notification.incident_id else public_url
     return {
         "version": "4",
@@ -50,9 +50,9 @@ def _alert(alert: Alert, page: str) -> dict[str, Any]:
         "status": "resolved" if alert.state is AlertState.RESOLVED else "firing",
         "labels": dict(alert.labels),
         "annotations": dict(alert.annotations),
-        "startsAt": _time(alert.fired_at or alert.active_at),
+        "startsAt": _time(alert.starts_at),
         "endsAt": _time(alert.resolved_at) if alert.resolved_at else _NEVER,
-        "generatorURL": page,
+        "generatorURL": page if alert.ends_at is None else alert.generator_url,
         "fingerprint": alert.fingerprint,
     }
 

@@ -2,7 +2,7 @@
 
 from fastapi import Depends, FastAPI
 
-from opsconsole.web.api import events, operations, pings, probes, prometheus, remote_write
+from opsconsole.web.api import alertmanager, events, operations, pings, probes, prometheus, remote_write
 from opsconsole.web.armour import Armour
 from opsconsole.web.assets import Assets
 from opsconsole.web.console import Console
@@ -31,6 +31,7 @@ def create_app(console: Console, logins: Logins | None = None) -> FastAPI:
     app.include_router(operations.build(console, gate))
     app.router.routes.extend(remote_write.routes(console, gate))
     app.include_router(prometheus.build(console, gate))
+    app.router.routes.extend(alertmanager.routes(console, gate))
     app.router.routes.extend(pings.routes(console.writer, console.clock, console.ping_key))
     app.add_route("/static/{digest}/{name:path}", assets.serve, methods=["GET", "HEAD"])
     refusals.install(app)

@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from opsconsole.alerts.keeper import AlertKeeper
 from opsconsole.alerts.muting import Muted
+from opsconsole.alerts.settings import Alerting
 from opsconsole.alerts.silencing import Silences
 from opsconsole.clock import Clock
 from opsconsole.collectors.standing import Standing
 from opsconsole.dashboards.model import Dashboard
 from opsconsole.db import Database, GroupWriter
 from opsconsole.model import Alert, Labels, Matcher, MetricsReader, MetricsStore, Querier
+from opsconsole.notify.settings import Receiver
 from opsconsole.rules.evaluation import Evaluated
 from opsconsole.rules.groups import AlertingRule, RecordingRule, RuleGroup
 from opsconsole.settings import Secret
@@ -110,6 +113,9 @@ class Console:
     alerts: Callable[[], Sequence[Alert]] = tuple
     muted: Callable[[Labels, datetime], Muted] = lambda labels, now: Muted()
     silences: Silences | None = None
+    keeper: AlertKeeper | None = None
+    alerting: Alerting = field(default_factory=Alerting)
+    receivers: tuple[Receiver, ...] = ()
     evaluated: Callable[[str], GroupStanding] = lambda key: GroupStanding()
     compat: Literal[2, 3] = 3
     query_timeout: timedelta = timedelta(minutes=2)

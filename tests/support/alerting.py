@@ -10,6 +10,7 @@ import httpx
 import sqlalchemy as sa
 
 from opsconsole.alerts.keeper import AlertKeeper
+from opsconsole.alerts.posted import Post, alert_of
 from opsconsole.alerts.settings import Alerting
 from opsconsole.alerts.silencing import Silences
 from opsconsole.db import Database, incidents, outbox
@@ -54,6 +55,11 @@ class Bench:
 
     async def say(self, *findings: Finding, scope: str = "rules/scheduler") -> None:
         await self.keeper.take(Verdict(scope, self.clock.now(), findings))
+
+    async def post(self, *posts: Post) -> None:
+        """Others say so."""
+        now, timeout = self.clock.now(), self.settings.global_.resolve_timeout
+        await self.keeper.post([alert_of(post, now, timeout) for post in posts])
 
     async def dispatch(self, seconds: int = 6) -> None:
         """Alerting's seconds pass, without delivery."""

@@ -35,4 +35,4 @@ def test_a_stop_after_a_reload_is_not_forgotten() -> None:
 
 def test_every_deployment_can_still_give_verdicts_and_one_that_is_gone_cannot() -> None:
     scopes = _scopes(configuration(deployments=[{"name": "prod", "url": "http://h"}]))
-    assert scopes == {"heartbeats", "failures/prod", "slas/prod"}
+    assert scopes == {"heartbeats", "posted", "failures/prod", "slas/prod"}

@@ -19,7 +19,7 @@ from opsconsole.web.api.go_time import BadTime, parsed
 _TRUE = {"true", "1", "yes", "ok", "y", "on", "selected", "checked", "t", "enabled"}
 _URI = re.compile(
     r"(?:\*|(?:[a-zA-Z][a-zA-Z0-9+.-]*:(?!//)|(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//(?:[^\s<>\"/?#@]*@)?"
-    r"(?:\[[0-9a-fA-F:.%]*\]|[^\s<>\"/?#@:\[\]]*)(?::\d*)?(?=[/?#]|$)|/(?!/))[^\x00-\x1f\x7f]*)"
+    r"(?:\[[0-9a-fA-F:.%]*\]|[^\s<>\"/?#@\[\]]*(?=:)|[^\s<>\"/?#@:\[\]]*)(?::\d*)?(?=[/?#]|$)|/(?!/))[^\x00-\x1f\x7f]*)"
 )
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _POSTABLE = (

@@ -74,12 +74,12 @@ def to_ms(seconds: float) -> int:
 
 
 def format_duration_ms(ms: int) -> str:
-    """As Prometheus prints it: years, weeks and days only when they say it exactly."""
+    """As Prometheus prints it: years and weeks only when they say it exactly."""
     if ms == 0:
         return "0s"
     words, rest = "-" if ms < 0 else "", abs(ms)
     for name, unit in _UNITS.items():
-        if name in ("y", "w", "d") and rest % unit:
+        if name in ("y", "w") and rest % unit:
             continue
         count, rest = divmod(rest, unit)
         words += f"{count}{name}" if count else ""

@@ -139,6 +139,17 @@ _ENDS = ("11000", "11000.9", "11001", "-1", "y")
 _TIMES = ("1767571200.0004", "1767571200.1239", "-1.5", "0x1p4", "2026-01-05T00:30:00.0019+01:00", "2000-01-01T00:00:00Z")
 _NO_TIMES = ("x", " 1", "2026-01-05", "2026-01-05T00:00Z", "2000-01-01t00:00:00z", "1e", '"')
 _MATCHES = ("limit", '{job="api"}', '{job=~"a.*",instance!=""}', "{}", '{a=""}', "", "limit[5m]", "1")
+PRINTED = [
+    'x{b!="1",a=~"2"} offset -90s @ 5',
+    '{b="c",__name__="x"}',
+    '{__name__="x"}',
+    "1000000 + 1e-7 + 1e30 + 0x1F - -Inf + NaN",
+    "a - ignoring(y) group_left(x) b or on() c",
+    'label_replace(x, "a", "\\a\\x07\\u00ad\\v", `c\\`, "")',
+    "max_over_time(rate(x[1d12h:1m])[1w:] @ end() offset 1h90m) > bool -(2)",
+    f"sum without (job) ({'x' * 60}) / on (job) group_left (team) quantile by (job) (0.5, {'y' * 60}) * -rate({'z' * 90}[5m])",
+    f"max_over_time(clamp({'x' * 100}, 1, 2)[5m:1m]) + deriv({'x' * 90}[5m:1m])",
+]
 CASES: list[tuple[str, dict[str, Any]]] = [
     *(("query", {"query": "time()", "time": time}) for time in (*_TIMES, *_NO_TIMES)),
     *(("query", {"query": "1", "timeout": timeout, "time": "1"}) for timeout in ("x", "1m", "1.5")),
@@ -165,6 +176,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("query_exemplars", {"query": "1+"}),
     ("format_query", {"query": "sum(limit)by(job)"}),
     ("format_query", {"query": "sum()"}),
+    *(("format_query", {"query": query}) for query in PRINTED),
     ("metadata", {"limit": "x"}),
     ("rules", {"type": "x"}),
     ("alerts", {}),

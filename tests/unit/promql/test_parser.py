@@ -26,6 +26,7 @@ from tests.support.promql import normal
         ("sum without () (x)", "sum without () (x)"),
         ('{"a metric", "a label"="b"}', '{"a label"="b",__name__="a metric"}'),
         ("rate(x[300])", "rate(x[5m])"),
+        ("x[36h] offset 400d", "x[1d12h] offset 400d"),
         ("5m + 0x1f + 017 + 1_000", "5m + 31 + 15 + 1000"),
         ("1h30m - -90s", "1h30m - -1m30s"),
         ("1e21", "1000000000000000000000"),

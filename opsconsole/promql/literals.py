@@ -15,7 +15,7 @@ _HEXADECIMAL = re.compile(rf"[+-]?0[xX](?:_?{_HEX}\.?(?:{_HEX})?|\.{_HEX})[pP][+
 _WORD = re.compile(r"[+-]?inf(?:inity)?|nan", re.IGNORECASE | re.ASCII)
 _UNIT = re.compile(r"[0-9]+([a-z]+)")
 _LONGEST_MS = (2**63 - 1) // 1_000_000
-_FAR = 2.0**62
+_FAR = 2.0**63
 _SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, "'": 39, '"': 34}
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.|$)", re.DOTALL)
 
@@ -68,9 +68,9 @@ def parse_duration_ms(text: str) -> int:
 
 
 def to_ms(seconds: float) -> int:
-    """Milliseconds, rounded half away from zero as Go rounds; a time that 64 bits do not hold is one without samples."""
-    rounded = math.floor(min(abs(seconds) * 1000, _FAR) + 0.5) * (-1 if seconds < 0 else 1)
-    return rounded if abs(rounded) < _FAR else -(2**62)
+    """Milliseconds, rounded half away from zero as Go rounds; what 64 bits do not hold is the least they do."""
+    size = abs(seconds) * 1000
+    return math.floor(size + 0.5) * (-1 if seconds < 0 else 1) if size < _FAR else -(2**63)
 
 
 def format_duration_ms(ms: int) -> str:

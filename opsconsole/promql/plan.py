@@ -8,6 +8,8 @@ from opsconsole.promql.info import info_selector
 from opsconsole.promql.labelsets import Known, LabelSets
 from opsconsole.promql.nodes import At, Call, Expr, Range, Selector, Subquery, children
 
+FAR = 2**62
+"""Milliseconds; no samples are older or younger."""
 Matchers = tuple[Matcher, ...]
 
 
@@ -26,8 +28,9 @@ class Times:
         return self.start_ms != self.end_ms
 
     def anchor(self, at: At) -> int | None:
-        """The fixed time that `@` names, if there is one."""
-        return self.start_ms if at == "start" else self.end_ms if at == "end" else at
+        """The fixed time that `@` names, if there is one; beyond `FAR` nothing happens anyway, and sums stay within 64 bits."""
+        found = self.start_ms if at == "start" else self.end_ms if at == "end" else at
+        return None if found is None else max(-FAR, min(FAR, found))
 
     def shifted(self, node: Selector | Subquery, start_ms: int, end_ms: int) -> tuple[int, int]:
         """The steps' first and last time as `node` sees them, after `@` and offset."""

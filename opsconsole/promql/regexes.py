@@ -9,6 +9,8 @@ import re2
 _ONE_LINE = "(?-s:"
 _SINGLE_BYTE = re.compile(r"(?:[^\\]|\\[^CQ])*\\C.*", re.DOTALL)
 """What the original in C++ takes for any byte, and Go does not know."""
+_VERBATIM = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+"""Escapes and classes of characters."""
 _IN_GO = {
     "invalid escape sequence": "invalid escape sequence",
     "invalid character class": "invalid character class",
@@ -35,8 +37,10 @@ def _options() -> Any:
 
 @lru_cache(maxsize=1024)
 def complaint(regex: str) -> str:
-    """Nothing if the expression is sound, anchored as Prometheus anchors it and by itself."""
-    return _complaint(f"^(?:{regex})$") or _complaint(regex)
+    """Nothing if the expression is sound, anchored as Prometheus 2 anchors it and by itself; its Go knows `(?P<…>` alone."""
+    told = _complaint(f"^(?:{regex})$") or _complaint(regex)
+    newer = not told and "(?<" in _VERBATIM.sub("", regex)
+    return "error parsing regexp: invalid or unsupported Perl syntax: `(?<`" if newer else told
 
 
 def complaint_alone(regex: str) -> str:

@@ -6,6 +6,7 @@ from opsconsole.model import Labels, QueryError
 from opsconsole.promql.matchers import fits
 from opsconsole.promql.nodes import Selector
 from opsconsole.promql.parser import parse
+from opsconsole.promql.printer import show
 from tests.support.complaints import COMPLAINTS
 
 
@@ -48,3 +49,14 @@ def test_the_dot_of_a_pattern_does_not_match_a_newline() -> None:
     assert isinstance(selector, Selector)
     assert fits(Labels({"__name__": "a", "b": "one line"}), selector.matchers)
     assert not fits(Labels({"__name__": "a", "b": "two\nlines"}), selector.matchers)
+
+
+@pytest.mark.parametrize(("regex", "part"), [("(?<n>a)", "invalid or unsupported Perl syntax: `(?<`"), ("a\\\\C", "`\\C`")])
+def test_a_regex_that_only_later_or_other_engines_read_is_refused(regex: str, part: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse(f'x{{a=~"{regex}"}}', 2)
+    assert part in str(caught.value)
+
+
+def test_a_pinned_time_beyond_64_bits_is_the_least_there_is() -> None:
+    assert show(parse("x @ 1e18", 2)) == "x @ -9223372036854776.000"

@@ -50,7 +50,7 @@ def show(expr: Expr) -> str:
 
 def _number(expr: Number) -> str:
     if expr.notation == "duration":
-        return format_duration_ms(int(expr.value * 1000))
+        return format_duration_ms(round(expr.value * 1000))
     return format_general(expr.value) if expr.notation == "general" else format_value(expr.value)
 
 

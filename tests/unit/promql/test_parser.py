@@ -29,6 +29,7 @@ from tests.support.promql import normal
         ("x[36h] offset 400d", "x[1d12h] offset 400d"),
         ("5m + 0x1f + 017 + 1_000", "5m + 31 + 15 + 1000"),
         ("1h30m - -90s", "1h30m - -1m30s"),
+        ("1001ms", "1s1ms"),
         ("1e21", "1000000000000000000000"),
         ("x offset (5m)", "x offset (5m)"),
         ("x offset +(5)", "x offset (5)"),

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from opsconsole.model import Labels, Matcher, MatchOp, QueryError, Values
+from opsconsole.model.matching import fits, predicate
 from opsconsole.promql.labelsets import Indices, LabelSets
-from opsconsole.promql.matchers import fits, predicate
 from opsconsole.promql.nodes import At, Call, Expr, Selector, Subquery, children
 from opsconsole.promql.vectors import Mask, Vector, grouped, merged
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from opsconsole.model import Labels, QueryError
+from opsconsole.model.matching import pattern
 from opsconsole.promql.budget import Budget
 from opsconsole.promql.fading import nameless
-from opsconsole.promql.matchers import pattern
 from opsconsole.promql.nodes import Expr, Range, Selector
 from opsconsole.promql.selectors import may_be_label
 from opsconsole.promql.vectors import Vector, relabelled

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NoReturn
 
-from opsconsole.promql.matchers import predicate
+from opsconsole.model.matching import predicate
 from opsconsole.promql.nodes import (
     COMPARISONS,
     SET_OPERATORS,

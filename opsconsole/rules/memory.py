@@ -8,7 +8,7 @@ import numpy as np
 
 from opsconsole.clock import millis
 from opsconsole.model import STALE, Admit, Block, Labels, Matcher, Sample, Series, admit_all, blocks_of
-from opsconsole.promql.matchers import fits
+from opsconsole.model.matching import fits
 
 _END = pack("d", STALE)
 

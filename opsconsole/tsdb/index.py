@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsconsole.model import Labels, Matcher, MatchOp
-from opsconsole.tsdb.matching import predicate
+from opsconsole.model.matching import predicate
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

@@ -13,13 +13,13 @@ from opsconsole.db import Database
 from opsconsole.db import series as table
 from opsconsole.db.series import BlockRow, ChunkRow, SeriesRow
 from opsconsole.model import Admit, Block, Labels, Matcher, MatchOp, QueryError, admit_all
+from opsconsole.model.matching import fits
 from opsconsole.tsdb import sealed
 from opsconsole.tsdb.assembly import Assembly
 from opsconsole.tsdb.codec import CorruptError, decode
 from opsconsole.tsdb.damage import Damage
 from opsconsole.tsdb.head import Head, Held
 from opsconsole.tsdb.keeper import Keeper
-from opsconsole.tsdb.matching import fits, predicate
 from opsconsole.tsdb.pieces import Ints, Piece, Run
 
 _AT_A_TIME = 256
@@ -145,14 +145,13 @@ class Reader:
         """Series that memory no longer holds and that may have samples from `start_ms` on."""
         if start_ms > self._keeper.ended_ms:
             return []
-        tests = [(matcher.name, predicate(matcher)) for matcher in matchers]
         name = next((m.value for m in matchers if m.name == "__name__" and m.op is MatchOp.EQUAL), None)
         try:
             async with self._db.read() as session:
                 rows = await table.ended(session, start_ms, name)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise _unreadable(error) from error
-        return [row for row in rows if fits(tests, row.labels)]
+        return [row for row in rows if fits(row.labels, matchers)]
 
     async def _portions(self, bundles: Sequence[int], start_ms: int, end_ms: int) -> list[list[int]]:
         """The bundles, as many together as may be read at once."""

@@ -16,8 +16,8 @@ import pytest
 from opsconsole.collectors.standing import Standing
 from opsconsole.db import Database
 from opsconsole.model import Alert, AlertState, Labels, QueryResult, Row, Sample
+from opsconsole.model.matching import fits
 from opsconsole.promql import Engine
-from opsconsole.promql.matchers import fits
 from opsconsole.rules.evaluation import Evaluated
 from opsconsole.rules.groups import AlertingRule, RecordingRule, RuleGroup
 from opsconsole.rules.templates import compile_template

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from opsconsole.model import STALE, Admit, Block, Labels, Matcher, Sample, Series, admit_all, blocks_of
-from opsconsole.promql.matchers import fits
+from opsconsole.model.matching import fits
 from opsconsole.promql.nodes import Selector, Unary
 from opsconsole.promql.parser import parse
 from opsconsole.settings import parse_duration

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from opsconsole import promql
 from opsconsole.model import Matcher, QueryError
-from opsconsole.promql.matchers import predicate
+from opsconsole.model.matching import predicate
 from opsconsole.promql.tokens import go_quoted
 from opsconsole.web.api.prometheus_times import BEGINNING, END, Nanoseconds, parse_duration, parse_time, stored_ms
 from opsconsole.web.forms import body

@@ -3,7 +3,7 @@
 import pytest
 
 from opsconsole.model import Labels, QueryError
-from opsconsole.promql.matchers import fits
+from opsconsole.model.matching import fits
 from opsconsole.promql.nodes import Selector
 from opsconsole.promql.parser import parse
 from opsconsole.promql.printer import show

@@ -101,7 +101,7 @@ class Courier:
     def _built(self, receivers: Sequence[Receiver]) -> dict[tuple[str, str], Lane]:
         by_name = {receiver.name: receiver for receiver in receivers}
         fallbacks = {
-            receiver.name: Fallback(receiver.fallback, by_name[receiver.fallback].integrations())
+            receiver.name: Fallback(receiver.fallback, by_name[receiver.fallback].integrations(), receiver.fallback_after)
             for receiver in receivers
             if receiver.fallback in by_name and receiver.fallback is not None
         }

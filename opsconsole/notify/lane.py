@@ -39,8 +39,11 @@ class Office:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
+    """Who is told instead, after how many failed attempts."""
+
     name: str
     integrations: tuple[Integration, ...]
+    after: int = retry.ESCALATE_AFTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,8 @@ class Lane:
 
     async def _failed(self, session: db.Session, owed: Owed, error: DeliveryError) -> None:
         now = self._office.clock.now()
-        decision = retry.after(error, owed.attempts + 1, owed.key, owed.created_at, now)
+        after = self._fallback.after if self._fallback else retry.ESCALATE_AFTER
+        decision = retry.after(error, owed.attempts + 1, owed.key, owed.created_at, now, after)
         if decision.at is None:
             await db.outbox.finish(session, owed.id, now, "failed")
         else:

@@ -10,7 +10,7 @@ FIRST = 1.0
 LONGEST = 60.0
 GIVE_UP = timedelta(hours=24)
 ESCALATE_AFTER = 3
-"""Failed attempts after which the fallback is told too, while the receiver itself is still being tried."""
+"""Failed attempts after which the fallback is told too, while the receiver itself is still being tried (`fallback_after`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,15 @@ class RetryDecision:
     reason: str
 
 
-def after(error: DeliveryError, failed: int, key: str, owed_since: datetime, now: datetime) -> RetryDecision:
+def after(
+    error: DeliveryError, failed: int, key: str, owed_since: datetime, now: datetime, escalate_after: int = ESCALATE_AFTER
+) -> RetryDecision:
     """What to do when attempt number `failed` failed. Delays double from a second to a minute, shortened by up to a
-    quarter (by the key, so that many rows do not come back at once); what the far end asks for is waited in full."""
+    quarter (by the key, so that many rows do not come back at once); what the far end asks for is waited in full.
+
+    A row that took over the attempts of those it speaks for has news that the fallback has not heard, so every failure from
+    `escalate_after` on escalates; the outbox's keys keep the fallback from being told anything twice.
+    """
     if error.permanent:
         return RetryDecision(None, True, "trying again cannot help")
     if now - owed_since >= GIVE_UP:
@@ -32,4 +38,4 @@ def after(error: DeliveryError, failed: int, key: str, owed_since: datetime, now
     spread = zlib.crc32(f"{key}/{failed}".encode()) / 2**32
     delay = min(LONGEST, FIRST * 2 ** min(failed - 1, 10)) * (1 - spread / 4)
     seconds = max(delay, error.retry_after or 0.0)
-    return RetryDecision(now + timedelta(seconds=seconds), failed == ESCALATE_AFTER, f"again in {seconds:.1f} s")
+    return RetryDecision(now + timedelta(seconds=seconds), failed >= escalate_after, f"again in {seconds:.1f} s")

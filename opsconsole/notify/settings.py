@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from opsconsole.model import Integration
+from opsconsole.notify.retry import ESCALATE_AFTER
 from opsconsole.secrets import remember
 from opsconsole.settings import Secret, Settings
 
@@ -110,6 +111,7 @@ class Receiver(Settings):
     )
     send_resolved: bool = True
     fallback: str | None = None
+    fallback_after: int = Field(default=ESCALATE_AFTER, ge=1, le=100)
 
     @field_validator("apprise")
     @classmethod

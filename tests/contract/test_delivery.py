@@ -278,6 +278,41 @@ async def test_an_outage_reaches_the_fallback_after_three_attempts_and_both_hear
         assert "[RESOLVED]" in slack.shown[0].text
 
 
+async def test_while_a_receiver_is_away_its_fallback_hears_the_end_too_and_nothing_twice(db: Database) -> None:
+    clock = SystemClock()
+    async with (
+        slack_at(clock) as (slack, url),
+        MailStandin(clock) as mail,
+        bench(db, slack_receiver(url, fallback="mail-only", fallback_after=1), mail_receiver(mail)) as b,
+    ):
+        slack.fail_always(500)
+        await b.say(finding())
+        await b.pass_time(70)
+        assert len(mail.mails) == 1
+        await b.say()
+        await b.pass_time(130)
+        assert len(mail.mails) == 2
+        assert "Resolved" in mail.mails[1].text
+        slack.fail_always(None)
+        await b.pass_time(65)
+        assert [message.replies for message in slack.shown] == [[]]
+        assert len(mail.mails) == 2
+
+
+async def test_fallbacks_are_a_chain(db: Database) -> None:
+    async with MailStandin(SystemClock()) as mail, hook_at() as hook, hook_at() as broken:
+        first = {"name": "first", "webhook": {"url": hook.url}, "fallback": "second"}
+        second = {"name": "second", "webhook": {"url": broken.url}, "fallback": "mail-only"}
+        async with bench(db, first, second, mail_receiver(mail)) as b:
+            hook.statuses, broken.statuses = [404, 404], [410, 410]
+            await b.say(finding())
+            await b.pass_time(10)
+            await b.say()
+            await b.pass_time(10)
+            assert [one.subject for one in mail.mails] == ["[CRIT] prod · no scheduler heartbeat"] * 2
+            assert hook.bodies == broken.bodies == []
+
+
 async def test_a_deleted_slack_message_is_posted_anew(db: Database) -> None:
     async with slack_bench(db) as (b, slack):
         await b.say(finding())

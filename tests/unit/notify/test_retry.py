@@ -35,8 +35,9 @@ def test_permanent_errors_and_a_day_of_failures_end_it_and_escalate() -> None:
     assert (old.at, old.escalate) == (None, True)
 
 
-def test_the_fallback_is_told_at_the_third_failure_and_only_then() -> None:
-    assert [after(DeliveryError("x"), n, "k", NOON, NOON).escalate for n in (1, 2, 3, 4)] == [False, False, True, False]
+def test_the_fallback_is_told_from_the_third_failure_on_or_from_the_one_that_is_set() -> None:
+    assert [after(DeliveryError("x"), n, "k", NOON, NOON).escalate for n in (1, 2, 3, 4)] == [False, False, True, True]
+    assert [after(DeliveryError("x"), n, "k", NOON, NOON, escalate_after=1).escalate for n in (1, 2)] == [True, True]
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,7 @@ class AlertKeeper:
         """Delete the history of alerts and incidents that ended before then."""
         async with self._db.begin() as session:
             await db.incidents.prune(session, before)
+            await db.storms.prune(session, before)
             await db.alerts.prune(session, before)
 
     async def _judge(self, verdict: Verdict) -> None:

@@ -12,6 +12,7 @@ from opsconsole.db import (
     runs,
     series,
     silences,
+    storms,
     tries,
     watermarks,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "runs",
     "series",
     "silences",
+    "storms",
     "tries",
     "watermarks",
 ]

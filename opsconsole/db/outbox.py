@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from opsconsole.db.base import BigId, Json, Session, UtcTime, metadata
+from opsconsole.db.incidents import incidents
 from opsconsole.model import Alert, AlertState, Labels, Notification, Occasion
 
 outbox = sa.Table(
@@ -17,12 +18,13 @@ outbox = sa.Table(
     metadata,
     sa.Column("id", BigId, primary_key=True),
     sa.Column("key", sa.Text, nullable=False, unique=True),  # idempotency key
-    sa.Column("incident_id", BigId, sa.ForeignKey("incidents.id", ondelete="CASCADE"), index=True),  # null: a test notice
+    sa.Column("incident_id", BigId, sa.ForeignKey("incidents.id", ondelete="CASCADE"), index=True),  # null: a storm's summary
+    sa.Column("storm_id", BigId, index=True),  # the storm whose summary speaks for this row, or is this row
     sa.Column("receiver", sa.Text, nullable=False),
     sa.Column("integration", sa.Text, nullable=False),  # slack, email, webhook, apprise[0] …
     sa.Column("occasion", sa.String(10), nullable=False),
     sa.Column("payload", Json, nullable=False),  # the notification
-    sa.Column("state", sa.String(10), nullable=False),  # owed, sent, failed, superseded
+    sa.Column("state", sa.String(10), nullable=False),  # owed, sent, failed, superseded, folded
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("due_at", UtcTime, nullable=False),  # when to try next
@@ -52,6 +54,10 @@ threads = sa.Table(
 )
 
 
+_HEARD = ("owed", "sent", "folded")
+"""States of rows whose receiver was told, or will be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Owed:
     """A notification that one integration of its receiver is owed."""
@@ -64,6 +70,7 @@ class Owed:
     created_at: datetime
     due_at: datetime
     claimed_until: datetime | None
+    storm_id: int | None = None
 
     @property
     def perhaps_sent(self) -> bool:
@@ -71,12 +78,31 @@ class Owed:
         return self.attempts > 0 or self.claimed_until is not None
 
 
-async def owe(session: Session, integration: str, notifications: Iterable[Notification], due_at: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An incident of which an integration has something to send now.
+
+    `rank` is 0 for critical and grows; `threaded`: it has a message of its own at the far end; `told`: it was told by itself;
+    `resolved`: the news is its end; `storm_id`: the newest storm that spoke for it.
+    """
+
+    incident_id: int
+    rank: int
+    threaded: bool
+    told: bool
+    resolved: bool
+    storm_id: int | None
+
+
+async def owe(
+    session: Session, integration: str, notifications: Iterable[Notification], due_at: datetime, storm_id: int | None = None
+) -> None:
     """Owe notifications; one whose key is owed or was sent already is the same one, and is left alone."""
     rows = [
         {
             "key": f"{notification.key}/{notification.receiver}/{integration}",
-            "incident_id": notification.incident_id,
+            "incident_id": notification.incident_id or None,
+            "storm_id": storm_id,
             "receiver": notification.receiver,
             "integration": integration,
             "occasion": notification.occasion,
@@ -97,55 +123,85 @@ async def due_lanes(session: Session, now: datetime) -> list[tuple[str, str]]:
     """(receiver, integration) pairs that have something to send now."""
     query = (
         sa.select(outbox.c.receiver, outbox.c.integration)
-        .where(outbox.c.state == "owed", outbox.c.due_at <= now, _free(now))
+        .where(outbox.c.state == "owed", outbox.c.due_at <= now, free(now))
         .distinct()
     )
     return [(row.receiver, row.integration) for row in await session.execute(query)]
 
 
-async def due_incidents(session: Session, receiver: str, integration: str, now: datetime, most: int) -> list[int]:
-    """The incidents of which one integration has something to send now and nothing under way, by how long they have waited."""
+async def waiting(session: Session, receiver: str, integration: str, now: datetime, most: int) -> list[Waiting]:
+    """The incidents of which one integration has something to send now and nothing under way: the worst first, and of one
+    severity those that have waited longest."""
+    of = outbox.c.incident_id
+    rank = sa.func.min(sa.case({"critical": 0, "high": 1, "warning": 2}, value=incidents.c.severity, else_=3))
     query = (
-        sa.select(outbox.c.incident_id)
-        .where(*_owed_to(receiver, integration))
-        .group_by(outbox.c.incident_id)
+        sa.select(of, rank, sa.func.max(sa.case((outbox.c.occasion == Occasion.RESOLVED, 1), else_=0)))
+        .join(incidents, incidents.c.id == of)
+        .where(*owed_to(receiver, integration))
+        .group_by(of)
         .having(
             sa.func.min(outbox.c.due_at) <= now,
             sa.or_(sa.func.max(outbox.c.claimed_until).is_(None), sa.func.max(outbox.c.claimed_until) <= now),
         )
-        .order_by(sa.func.min(outbox.c.id))
+        .order_by(rank, sa.func.min(outbox.c.id))
         .limit(most)
     )
-    return list((await session.scalars(query)).all())
+    due = (await session.execute(query)).all()
+    known = await _told_before(session, receiver, integration, [row[0] for row in due])
+    return [Waiting(row[0], row[1], *known[row[0]][:2], bool(row[2]), known[row[0]][2]) for row in due]
+
+
+async def _told_before(
+    session: Session, receiver: str, integration: str, ids: Sequence[int]
+) -> dict[int, tuple[bool, bool, int | None]]:
+    """Of each incident: whether it has a message at the far end, whether it was told by itself, and its newest storm."""
+    lane_of = outbox.c.receiver == receiver, outbox.c.integration == integration
+    threads_of = threads.c.receiver == receiver, threads.c.integration == integration
+    threaded: set[int] = set()
+    told: dict[int, tuple[bool, int | None]] = {}
+    for start in range(0, len(ids), 500):
+        chunk = ids[start : start + 500]
+        found = sa.select(threads.c.incident_id).where(threads.c.incident_id.in_(chunk), *threads_of)
+        threaded.update((await session.scalars(found)).all())
+        sent = sa.func.max(sa.case((outbox.c.state == "sent", 1), else_=0))
+        query = sa.select(outbox.c.incident_id, sent, sa.func.max(outbox.c.storm_id)).where(
+            outbox.c.incident_id.in_(chunk), *lane_of, outbox.c.state != "owed"
+        )
+        for incident_id, by_itself, storm_id in await session.execute(query.group_by(outbox.c.incident_id)):
+            told[incident_id] = bool(by_itself), storm_id
+    return {one: (one in threaded, *told.get(one, (False, None))) for one in ids}
 
 
 async def lane(
     session: Session, receiver: str, integration: str, incidents: Collection[int] | None = None, most: int = 500
 ) -> list[Owed]:
     """What one integration is owed (of some incidents), oldest first, claimed rows included."""
-    query = sa.select(outbox).where(*_owed_to(receiver, integration)).order_by(outbox.c.id).limit(most)
+    query = sa.select(outbox).where(*owed_to(receiver, integration)).order_by(outbox.c.id).limit(most)
     if incidents is not None:
         query = query.where(outbox.c.incident_id.in_(incidents))
-    return [
-        Owed(
-            row.id,
-            row.key,
-            row.integration,
-            from_payload(row.payload),
-            row.attempts,
-            row.created_at,
-            row.due_at,
-            row.claimed_until,
-        )
-        for row in await session.execute(query)
-    ]
+    return [as_owed(row) for row in await session.execute(query)]
+
+
+def as_owed(row: Any) -> Owed:
+    """A row of the outbox."""
+    return Owed(
+        row.id,
+        row.key,
+        row.integration,
+        from_payload(row.payload),
+        row.attempts,
+        row.created_at,
+        row.due_at,
+        row.claimed_until,
+        row.storm_id,
+    )
 
 
 async def claim(session: Session, owed: Owed, now: datetime, until: datetime) -> bool:
     """Take a row until then (with `owed`'s own notification and attempts); False where somebody else was quicker."""
     done = await session.execute(
         sa.update(outbox)
-        .where(outbox.c.id == owed.id, outbox.c.state == "owed", _free(now))
+        .where(outbox.c.id == owed.id, outbox.c.state == "owed", free(now))
         .values(
             claimed_until=until,
             payload=as_payload(owed.notification),
@@ -161,7 +217,7 @@ async def supersede(session: Session, ids: Sequence[int], now: datetime) -> bool
     """Let a newer row speak for these; False where somebody else has one of them."""
     done = await session.execute(
         sa.update(outbox)
-        .where(outbox.c.id.in_(ids), outbox.c.state == "owed", _free(now))
+        .where(outbox.c.id.in_(ids), outbox.c.state == "owed", free(now))
         .values(state="superseded", finished_at=now, claimed_until=None)
     )
     return bool(done.rowcount == len(ids))
@@ -221,9 +277,21 @@ async def keep_thread(session: Session, incident_id: int, receiver: str, integra
 async def was_told(session: Session, incident_id: int, receiver: str) -> bool:
     """Whether the receiver was told, or is owed, anything of the incident."""
     query = sa.select(sa.literal(1)).where(
-        outbox.c.incident_id == incident_id, outbox.c.receiver == receiver, outbox.c.state.in_(("owed", "sent"))
+        outbox.c.incident_id == incident_id, outbox.c.receiver == receiver, outbox.c.state.in_(_HEARD)
     )
     return await session.scalar(query.limit(1)) is not None
+
+
+async def told_of(session: Session, incident_ids: Sequence[int], receiver: str) -> list[int]:
+    """Those of the incidents of which the receiver was told, or is owed, anything."""
+    found: set[int] = set()
+    for start in range(0, len(incident_ids), 500):
+        chunk = incident_ids[start : start + 500]
+        query = sa.select(outbox.c.incident_id).where(
+            outbox.c.incident_id.in_(chunk), outbox.c.receiver == receiver, outbox.c.state.in_(_HEARD)
+        )
+        found.update((await session.scalars(query.distinct())).all())
+    return sorted(found)
 
 
 async def depth(session: Session) -> tuple[int, datetime | None]:
@@ -236,11 +304,13 @@ async def depth(session: Session) -> tuple[int, datetime | None]:
     return row[0], row[1]
 
 
-def _owed_to(receiver: str, integration: str) -> tuple[sa.ColumnElement[bool], ...]:
+def owed_to(receiver: str, integration: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """What an integration of a receiver still has to send."""
     return outbox.c.state == "owed", outbox.c.receiver == receiver, outbox.c.integration == integration
 
 
-def _free(now: datetime) -> sa.ColumnElement[bool]:
+def free(now: datetime) -> sa.ColumnElement[bool]:
+    """What nobody is sending."""
     return sa.or_(outbox.c.claimed_until.is_(None), outbox.c.claimed_until <= now)
 
 

@@ -62,6 +62,9 @@ class SlackStandin:
         self._faults: deque[Fault] = deque()
         self._always: Fault | None = None
         self._sequence = 0
+        self.pace = 0.0
+        """Seconds that must lie between two messages of a channel, threads included; sooner is answered 429."""
+        self._posted_at: dict[str, float] = {}
         self._names: dict[str, str] = {}
         self.scopes = frozenset({"chat:write", "channels:read", "channels:history"})
         self.app = Starlette(
@@ -95,6 +98,9 @@ class SlackStandin:
                 self._answer(request, method, body)
             self._note(method, body, str(fault.kind))
             return await _failed(fault)
+        if method == "chat.postMessage" and self._too_soon(str(body.get("channel"))):
+            self._note(method, body, "ratelimited")
+            return await _failed(Fault(429, max(1, round(self.pace))))
         answer = self._answer(request, method, body)
         self._note(method, body, "ok" if answer["ok"] else str(answer["error"]))
         return JSONResponse(answer)
@@ -181,6 +187,13 @@ class SlackStandin:
         ts = f"{int(now.timestamp())}.{self._sequence:06d}"
         metadata = body.get("metadata") or {}
         return SlackMessage(channel, ts, now, str(body.get("text", "")), body.get("blocks") or [], metadata)
+
+    def _too_soon(self, channel: str) -> bool:
+        now, place = self._clock.now().timestamp(), _channel_id(channel)
+        if now < self._posted_at.get(place, 0.0) + self.pace:
+            return True
+        self._posted_at[place] = now
+        return False
 
     def _known(self, channel: str) -> bool:
         return any(of == channel for of, _ in self.messages)

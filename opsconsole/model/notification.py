@@ -16,6 +16,7 @@ class Occasion(enum.StrEnum):
     REPEATED = "repeated"
     RESOLVED = "resolved"
     TEST = "test"
+    SUMMARY = "summary"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from opsconsole.notify.sending import Letter, Receipt
 
 
 class Apprise:
+    edits, folds = False, True
+
     def __init__(self, url: str) -> None:
         self._url = url
 

@@ -10,8 +10,9 @@ import httpx
 
 from opsconsole import db
 from opsconsole.clock import Clock
+from opsconsole.db.storms import Picture
 from opsconsole.model import Notification
-from opsconsole.notify import senders
+from opsconsole.notify import senders, storms
 from opsconsole.notify.lane import Fallback, Lane, Office, lanes
 from opsconsole.notify.message import Message, compose
 from opsconsole.notify.runbooks import Runbooks
@@ -38,7 +39,7 @@ class Courier:
         """`runbooks` is the packaged folder `docs/runbooks`; `http` needs no settings of its own."""
         self._db, self._clock, self._telemetry = database, clock, telemetry
         self._http, self._public_url, self._runbooks = http, public_url, Runbooks(runbooks)
-        self._office = Office(database, clock, telemetry, self._compose, on_change)
+        self._office = Office(database, clock, telemetry, self._compose, self._summary, on_change)
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._lanes = self._built(receivers)
 
@@ -105,7 +106,11 @@ class Courier:
             for receiver in receivers
             if receiver.fallback in by_name and receiver.fallback is not None
         }
-        return lanes(self._office, senders.build(receivers, self._http, self._clock, self._public_url), fallbacks)
+        rates = {(receiver.name, name): receiver.rate(way) for receiver in receivers for name, way in receiver.ways()}
+        return lanes(self._office, senders.build(receivers, self._http, self._clock, self._public_url), fallbacks, rates)
 
     def _compose(self, notification: Notification) -> Message:
         return compose(notification, self._public_url, self._runbooks.steps)
+
+    def _summary(self, picture: Picture) -> Message:
+        return storms.message(picture, self._public_url)

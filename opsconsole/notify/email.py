@@ -21,6 +21,8 @@ class EmailPost:
     """A recipient whose server says "later" (greylisting) is tried again alone. Who was reached already is known here only:
     a restart in between sends the mail to all again, under the same Message-ID."""
 
+    edits, folds = False, True
+
     def __init__(self, settings: Email) -> None:
         self._settings = settings
         self._host, self._port = split_smarthost(settings.smarthost)

@@ -22,12 +22,14 @@ class Letter:
     """One notification, ready to be sent, and the reference that earlier ones of its incident left.
 
     `perhaps_sent_since`: an earlier attempt after that time may have arrived although nobody heard the answer.
+    `quiet`: a message that is edited need not say what changed.
     """
 
     notification: Notification
     message: Message
     reference: Reference | None = None
     perhaps_sent_since: datetime | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Receipt:
 
 
 class Sender(Protocol):
+    """`edits`: one message an incident, edited in place; `folds`: a storm may be told in a summary."""
+
+    edits: bool
+    folds: bool
+
     async def send(self, letter: Letter) -> Receipt:
         """Send, or raise `DeliveryError`."""
         ...

@@ -1,15 +1,17 @@
 """`alerting.receivers`: who is told, by which ways."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from opsconsole.model import Integration
+from opsconsole.notify.rate import Rate
 from opsconsole.notify.retry import ESCALATE_AFTER
 from opsconsole.secrets import remember
-from opsconsole.settings import Secret, Settings
+from opsconsole.settings import Duration, Secret, Settings
 
 _STARTTLS = {False: "off", True: "required"}
 """YAML reads a bare `off` as false."""
@@ -95,6 +97,34 @@ class Webhook(Settings):
     url: SecretAddress
 
 
+class RateLimit(Settings):
+    """So many messages at once, and as many again in each `per`, by each way of the receiver."""
+
+    messages: int = Field(ge=1, le=100_000)
+    per: Duration
+
+    @field_validator("per")
+    @classmethod
+    def _some_time(cls, value: timedelta) -> timedelta:
+        if value <= timedelta(0):
+            raise ValueError("must be longer than nothing")
+        return value
+
+
+RATES = {
+    Slack: Rate(5, timedelta(seconds=5)),  # a message a second and channel, short bursts allowed (Slack, "Rate limits")
+    Email: Rate(20, timedelta(minutes=1)),
+    Webhook: None,
+    SecretStr: Rate(20, timedelta(minutes=1)),
+}
+"""How fast each kind is told where nothing is set. Webhooks are programs: they take all, and miss nothing."""
+
+
+def _off(value: Any) -> Any:
+    """YAML reads a bare `off` as false."""
+    return "off" if value is False else value
+
+
 class Receiver(Settings):
     name: str = Field(min_length=1)
     slack: Annotated[list[Slack], BeforeValidator(_as_list, json_schema_input_type=Slack | list[Slack])] = Field(
@@ -112,6 +142,7 @@ class Receiver(Settings):
     send_resolved: bool = True
     fallback: str | None = None
     fallback_after: int = Field(default=ESCALATE_AFTER, ge=1, le=100)
+    rate_limit: Annotated[RateLimit | Literal["off"] | None, BeforeValidator(_off)] = None
 
     @field_validator("apprise")
     @classmethod
@@ -134,6 +165,12 @@ class Receiver(Settings):
                 yield (f"{kind}[{index}]" if index else kind), one
         for index, url in enumerate(self.apprise):
             yield f"apprise[{index}]", url
+
+    def rate(self, way: Slack | Email | Webhook | SecretStr) -> Rate | None:
+        """How fast one of its ways may be told; None is as fast as can be."""
+        if self.rate_limit == "off":
+            return None
+        return Rate(self.rate_limit.messages, self.rate_limit.per) if self.rate_limit else RATES[type(way)]
 
     def integrations(self) -> tuple[Integration, ...]:
         return tuple(Integration(name, self.send_resolved) for name, _ in self.ways())

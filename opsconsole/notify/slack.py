@@ -26,6 +26,8 @@ _CANNOT_EDIT = frozenset({"message_not_found", "cant_update_message", "edit_wind
 
 
 class SlackBot:
+    edits, folds = True, True
+
     def __init__(self, settings: Slack, http: httpx.AsyncClient, clock: Clock) -> None:
         assert settings.token is not None
         self._channel, self._api = settings.channel, settings.api_url.rstrip("/")
@@ -52,6 +54,8 @@ class SlackBot:
         """Edit the message, then say in its thread what changed. Editing again after a failed reply does no harm."""
         place = {"channel": reference["channel"], "ts": reference["ts"]}
         answer = await self._call("chat.update", {**place, "text": content["text"], "blocks": content["blocks"]})
+        if letter.quiet:
+            return Receipt(f"edited {answer.get('ts')}", _reference(letter, {**place}))
         said = {"channel": reference["channel"], "thread_ts": reference["ts"], "text": reply(letter), "unfurl_links": False}
         await self._call("chat.postMessage", said)
         return Receipt(f"edited {answer.get('ts')}, replied in its thread", _reference(letter, {**place}))

@@ -9,6 +9,8 @@ from opsconsole.notify.settings import Slack
 
 
 class SlackWebhook:
+    edits, folds = False, True
+
     def __init__(self, settings: Slack, http: httpx.AsyncClient, clock: Clock) -> None:
         assert settings.webhook_url is not None
         self._url = settings.webhook_url.get_secret_value()

@@ -16,6 +16,8 @@ _NEVER = "0001-01-01T00:00:00Z"
 
 
 class WebhookPost:
+    edits, folds = False, False
+
     def __init__(self, settings: Webhook, http: httpx.AsyncClient, clock: Clock, public_url: str) -> None:
         self._url = settings.url.get_secret_value()
         self._http, self._clock, self._public_url = http, clock, public_url.rstrip("/")

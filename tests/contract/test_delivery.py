@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from opsconsole.clock import SystemClock
 from opsconsole.db import Database
-from opsconsole.db.outbox import attempts, due_incidents, outbox, threads
+from opsconsole.db.outbox import attempts, outbox, threads, waiting
 from opsconsole.demo.slack_standin import Call, SlackStandin
 from opsconsole.notify.settings import Receiver
 from opsconsole.notify.testing import send_test
@@ -35,9 +35,11 @@ def mail_receiver(mail: MailStandin, **more: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def slack_bench(db: Database, **more: Any) -> AsyncIterator[tuple[Bench, SlackStandin]]:
+async def slack_bench(
+    db: Database, receiver: dict[str, Any] | None = None, **more: Any
+) -> AsyncIterator[tuple[Bench, SlackStandin]]:
     clock = FakeClock()
-    async with slack_at(clock) as (slack, url), bench(db, slack_receiver(url), clock=clock, **more) as b:
+    async with slack_at(clock) as (slack, url), bench(db, slack_receiver(url, **(receiver or {})), clock=clock, **more) as b:
         yield b, slack
 
 
@@ -447,11 +449,11 @@ async def test_incidents_that_wait_hold_up_no_other_and_are_left_alone(db: Datab
         await b.dispatch()
         later = b.clock.now() + timedelta(minutes=1)
         under_way = sa.update(outbox).where(outbox.c.id <= 5).values(claimed_until=later)
-        waiting = sa.update(outbox).where(outbox.c.id.between(6, 25)).values(due_at=later)
+        for_later = sa.update(outbox).where(outbox.c.id.between(6, 25)).values(due_at=later)
         async with db.begin() as session:
             await session.execute(under_way)
-            await session.execute(waiting)
-            assert len(await due_incidents(session, "hook", "webhook", b.clock.now(), 3)) == 3
+            await session.execute(for_later)
+            assert len(await waiting(session, "hook", "webhook", b.clock.now(), 3)) == 3
         await b.deliver()
         assert [row.id for row in await b.rows() if row.state == "sent"] == [26, 27, 28, 29, 30]
         assert {row.claimed_until for row in await b.rows() if 6 <= row.id <= 25} == {None}
@@ -492,7 +494,7 @@ async def test_no_secret_is_kept_with_an_attempt(db: Database) -> None:
 
 
 async def test_two_couriers_never_send_the_same_row(db: Database) -> None:
-    async with slack_bench(db) as (b, slack):
+    async with slack_bench(db, receiver={"rate_limit": "off"}) as (b, slack):
         await b.say(*(finding(SCHEDULER.merged({"dag_id": f"d{n}"})) for n in range(30)))
         await b.dispatch()
         first = b.courier

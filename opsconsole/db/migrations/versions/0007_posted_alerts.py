@@ -10,9 +10,10 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # A default that is an expression would have SQLite's table copied and dropped, and with it, by cascade, what refers to it.
     with op.batch_alter_table('alerts', schema=None) as batch_op:
         batch_op.add_column(sa.Column('ends_at', sa.BigInteger(), nullable=True))
-        batch_op.add_column(sa.Column('times_out', sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch_op.add_column(sa.Column('times_out', sa.Boolean(), server_default='0', nullable=False))
         batch_op.add_column(sa.Column('updated_at', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('generator_url', sa.Text(), server_default='', nullable=False))
 

@@ -7,6 +7,8 @@ before it.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
+from itertools import islice
 from typing import Literal
 
 from opsconsole.promql.signatures import AGGREGATIONS, SIGNATURES
@@ -14,6 +16,8 @@ from opsconsole.promql.tokens import go_quoted
 
 MOST = 50
 """Suggestions at one time; nobody reads more."""
+MOST_LOOKED_AT = 100_000
+"""Names or values that a word is looked for in: each keystroke does, beside all else that the console has to do."""
 KEYWORDS = (
     *("and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right"),
     *("bool", "offset", "atan2", "start", "end", "inf", "nan"),
@@ -116,27 +120,35 @@ def _in_braces(metric: str, before: Sequence[tuple[str, str]], kind: str, text: 
 
 def words(at: Place, metrics: Iterable[str]) -> list[Suggestion]:
     """What fits where an expression stands: metrics, functions and keywords."""
-    found = [
-        Suggestion(name, name if _PLAIN_METRIC.fullmatch(name) else "{" + go_quoted(name) + "}", "metric") for name in metrics
-    ]
-    found += [Suggestion(name, f"{name}(", "function") for name in sorted({*SIGNATURES, *AGGREGATIONS})]
-    found += [Suggestion(name, name, "keyword") for name in KEYWORDS]
-    return _fitting(found, at.word)
+    found: list[tuple[str, Kind]] = [(name, "metric") for name in islice(metrics, MOST_LOOKED_AT)]
+    found += [(name, "function") for name in sorted({*SIGNATURES, *AGGREGATIONS})]
+    found += [(name, "keyword") for name in KEYWORDS]
+    kept = [nth for nth in _fitting([text for text, _ in found], at.word) if not _complete(*found[nth], at.word)]
+    return [Suggestion(text, _word(text, kind), kind) for text, kind in (found[nth] for nth in kept[:MOST])]
 
 
 def labels(at: Place, names: Iterable[str]) -> list[Suggestion]:
-    shown = [name for name in names if name != "__name__" or at.word.startswith("_")]
-    return _fitting(
-        [Suggestion(name, _label(name) + ('="' if at.braces else ""), "label") for name in shown],
-        at.word,
-    )
+    ending = '="' if at.braces else ""
+    shown = [name for name in islice(names, MOST_LOOKED_AT) if name != "__name__" or at.word.startswith("_")]
+    fitting = (shown[nth] for nth in _fitting(shown, at.word))
+    return [Suggestion(name, _label(name) + ending, "label") for name in fitting if ending or name != at.word][:MOST]
 
 
 def values(at: Place, found: Iterable[str]) -> list[Suggestion]:
     """Label values, in the quotes that were begun; raw ones, in backticks, cannot hold a backtick."""
-    mark = at.quoted or '"'
-    fitting = [value for value in found if mark != "`" or "`" not in value]
-    return _fitting([Suggestion(value, _value(value, at.quoted), "value") for value in fitting], at.word)
+    shown = [value for value in islice(found, MOST_LOOKED_AT) if at.quoted != "`" or "`" not in value]
+    return [Suggestion(shown[nth], _value(shown[nth], at.quoted), "value") for nth in _fitting(shown, at.word)[:MOST]]
+
+
+def _complete(text: str, kind: Kind, word: str) -> bool:
+    """There is nothing left to type."""
+    return text == word and kind != "function"
+
+
+def _word(text: str, kind: Kind) -> str:
+    if kind == "function":
+        return f"{text}("
+    return text if kind == "keyword" or _PLAIN_METRIC.fullmatch(text) else "{" + go_quoted(text) + "}"
 
 
 def _label(name: str) -> str:
@@ -152,15 +164,13 @@ def _value(value: str, begun: str) -> str:
     return f'{body}"' if begun else f'"{body}"'
 
 
-def _fitting(found: Sequence[Suggestion], word: str) -> list[Suggestion]:
-    """Those that hold the word: that begin with it first, then that have it after an underscore or a colon."""
+def _fitting(texts: Sequence[str], word: str) -> list[int]:
+    """Which of them hold the word, by their numbers: those that begin with it first, then those that have it after an
+    underscore, a colon or the like. One more than are shown, since the word itself may be among them."""
     if not word:
-        return list(found[:MOST])
-    wanted, ranked = word.lower(), []
-    for order, one in enumerate(found):
-        text = one.text.lower()
-        if (at := text.find(wanted)) < 0 or one.insert == word:
-            continue
-        rank = 0 if at == 0 else 1 if any(mark + wanted in text for mark in "_:-./") else 2
-        ranked.append((rank, order, one))
-    return [one for _, _, one in sorted(ranked, key=lambda entry: entry[:2])[:MOST]]
+        return list(range(min(len(texts), MOST + 1)))
+    wanted = word.lower()
+    within = re.compile("[-_:./]" + re.escape(wanted)).search
+    hits = ((at, nth, low) for nth, text in enumerate(texts) if (at := (low := text.lower()).find(wanted)) >= 0)
+    ranked = ((0 if at == 0 else 1 if within(low) else 2, nth) for at, nth, low in hits)
+    return [nth for _, nth in nsmallest(MOST + 1, ranked)]

@@ -64,6 +64,9 @@ class ClusterStore:
     def ref(self, name: str, labels: Labels) -> int:
         return self._registry.number(name, labels, held=True)
 
+    def refs(self, series: Sequence[Labels]) -> Ids:
+        return np.array([self.ref(one["__name__"], one.without("__name__")) for one in series], np.int64)
+
     def append_refs(self, at_ms: int | Millis, refs: Sequence[int] | Ids, values: Sequence[float] | Values) -> Appended:
         """Take in one sample for each ref: all of one time, or each of its own (an array of Unix milliseconds)."""
         numbers = np.array(refs, np.int64)

@@ -1,7 +1,7 @@
 """What a Prometheus writes to the console: the samples of a request into the store, and an account of them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -75,29 +75,34 @@ class RemoteWrite:
         """The message's refs with those of its new series in; -1 where the labels cannot be, and why of the first."""
         if not message.names:
             return message.refs, ""
-        learnt, wrong = np.zeros(len(message.names), np.int64), ""
-        for i, name in enumerate(message.names):
-            try:
-                learnt[i] = self._ref(name)
-            except ValueError as error:
-                learnt[i], wrong = _INVALID, wrong or str(error)
-            if i % _LEARNT_AT_ONCE == _LEARNT_AT_ONCE - 1:
+        learnt: list[int] = []
+        wrong = ""
+        for first in range(0, len(message.names), _LEARNT_AT_ONCE):
+            if first:
                 await asyncio.sleep(0)
+            refs, why = self._refs(message.names[first : first + _LEARNT_AT_ONCE])
+            learnt += refs
+            wrong = wrong or why
         new = message.refs < 0
-        refs = message.refs.copy()
-        refs[new] = learnt[-1 - refs[new]]
-        return refs, wrong
+        found = message.refs.copy()
+        found[new] = np.array(learnt, np.int64)[-1 - found[new]]
+        return found, wrong
 
-    def _ref(self, name: bytes) -> int:
-        """The series' number, none above 0 where it may not be. Raises ValueError for labels that cannot be."""
-        if (known := self._cache.find(name)) is not None:
-            return known
-        labels = wire.labels(name)
-        labels.setdefault("deployment", UNASSIGNED)
-        metric = labels.pop("__name__")
-        if (ref := self._store.ref(metric, Labels(labels))) > 0:
-            self._cache.put(name, ref)
-        return ref
+    def _refs(self, names: Sequence[bytes]) -> tuple[list[int], str]:
+        """The numbers of series, none above 0 where one may not be, _INVALID where its labels cannot be, and why of the first."""
+        refs, wrong = [self._cache.find(name) for name in names], ""
+        new: dict[int, Labels] = {}
+        for i, name in enumerate(names):
+            if refs[i] is None:
+                try:
+                    new[i] = _assigned(wire.labels(name))
+                except ValueError as error:
+                    refs[i], wrong = _INVALID, wrong or str(error)
+        for i, ref in zip(new, self._store.refs(list(new.values())).tolist(), strict=True):
+            refs[i] = ref
+            if ref > 0:
+                self._cache.put(names[i], ref)
+        return [ref or 0 for ref in refs], wrong
 
     async def _append(self, refs: Refs, message: Message, wrong: str) -> Account:
         ahead = message.times > millis(self._clock.now() + AHEAD)
@@ -119,6 +124,13 @@ class RemoteWrite:
         for reason, count in (("invalid_labels", account.invalid), ("too_far_ahead", account.ahead)):
             if count:
                 self._telemetry.remote_write_refused.labels(reason).inc(count)
+
+
+def _assigned(labels: Labels) -> Labels:
+    """With a deployment."""
+    if "deployment" in labels:
+        return labels
+    return Labels.of_pairs(tuple(sorted([*labels.pairs, ("deployment", UNASSIGNED)])))
 
 
 def declared_length(compressed: bytes) -> int:

@@ -91,7 +91,7 @@ class Scrape:
                 await self._learn(page, fetched.grammar, now)
         except (PageError, Wrong) as error:
             raise CollectError(f"the page is not as its format wants it: {error}") from error
-        kept, new = self._keep(page, now)
+        kept, new = await self._keep(page, now)
         self._shape = page.shape
         return len(page.refs), kept, new
 
@@ -105,21 +105,24 @@ class Scrape:
         """Find the refs of what is new on the page. Raises Wrong."""
         self._cache.tick(millis(now))
         learnt = np.zeros(len(page.keys), np.int64)
-        labels = []
+        new: list[tuple[int, bytes, Labels]] = []
         for i, key in enumerate(page.keys):
             if (known := self._cache.find(key)) is not None:
                 learnt[i] = known
             else:
-                labels.append((i, key, exposition.labels(key, grammar)))
+                new.append((i, key, self._labelled(exposition.labels(key, grammar))))
             await self._pause(i)
-        for i, key, said in labels:
-            if (ref := self._store.ref(said.pop("__name__"), self._labelled(said))) > 0:
-                self._cache.put(key, ref)
-                learnt[i] = ref
-            await self._pause(i)
-        new = page.refs < 0
+        for first in range(0, len(new), _LEARNT_AT_ONCE):
+            some = new[first : first + _LEARNT_AT_ONCE]
+            refs = self._store.refs([labels for _, _, labels in some]).tolist()
+            for (i, key, _), ref in zip(some, refs, strict=True):
+                if ref > 0:
+                    self._cache.put(key, ref)
+                    learnt[i] = ref
+            await asyncio.sleep(0)
+        unknown = page.refs < 0
         page.refs = page.refs.copy()
-        page.refs[new] = learnt[-1 - page.refs[new]]
+        page.refs[unknown] = learnt[-1 - page.refs[unknown]]
         if page.shape is not None:
             page.shape.refs = page.refs
             if not page.refs.all():
@@ -150,7 +153,7 @@ class Scrape:
             description = Description("unknown" if kind == "untyped" else kind, said.get("HELP", ""), said.get("UNIT", ""))
             self._metadata.note(family, description)
 
-    def _keep(self, page: Page, now: datetime) -> tuple[int, int]:
+    async def _keep(self, page: Page, now: datetime) -> tuple[int, int]:
         """Append the samples and end what is gone: how many were kept, and how many series the page before had not."""
         at_ms, refs, values, dated = millis(now), page.refs, page.values, page.dated
         if dated is None or page.times is None or not self._settings.honor_timestamps:
@@ -158,7 +161,7 @@ class Scrape:
         else:
             times = np.where(dated, page.times, at_ms)
             good = times <= at_ms + _AHEAD_MS
-            kept, lasting = self._store.append_refs(times[good], refs[good], values[good]), refs[~dated]
+            kept, lasting = await self._store.append_history(times[good], refs[good], values[good]), refs[~dated]
         if page.shape is not None and page.shape is self._shape:
             return kept.accepted, 0
         before, self._alive = self._alive, np.unique(lasting[lasting > 0])

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 
 from opsconsole.db.base import BigId, Session, UtcTime, metadata
+from opsconsole.model import Labels
 
 WHOLE = 100
 """A block that is less full, in percent, is one that compaction may merge with its neighbours."""
@@ -89,7 +91,7 @@ class SupersededError(Exception):
 
 class SeriesRow(NamedTuple):
     id: int
-    labels: dict[str, str]
+    labels: Labels
     bundle: int | None = None
 
 
@@ -120,6 +122,7 @@ class Span(NamedTuple):
     samples: int
 
 
+@lru_cache(4096)
 def escaped(text: str) -> str:
     """Plain ASCII as JSON writes it: neither database takes NUL or half a surrogate pair in a text."""
     return json.dumps(text)[1:-1]
@@ -185,19 +188,30 @@ async def ended(session: Session, since_ms: int, name: str | None) -> list[Serie
 
 
 def _rows(result: sa.CursorResult[Any]) -> list[SeriesRow]:
-    return [SeriesRow(row.id, json.loads(row.labels), row.bundle) for row in result.all()]
+    return [SeriesRow(row.id, Labels(json.loads(row.labels)), row.bundle) for row in result.all()]
+
+
+_INSERT = "insert into series (id, name, labels, created_at, bundle) values (?, ?, ?, ?, ?) on conflict do nothing"
+"""For the driver itself: what SQLAlchemy does with each of many rows would cost more than all else about a new series."""
 
 
 async def add_series(session: Session, rows: Sequence[SeriesRow], now: datetime) -> None:
     """Add series; one that is there already, from a commit whose answer was lost, stays."""
-    insert = sqlite.insert if session.dialect.name == "sqlite" else postgresql.insert
-    await session.execute(insert(series).on_conflict_do_nothing(), [_series_values(row, now) for row in rows])
+    insert = _INSERT if session.dialect.name == "sqlite" else _INSERT.replace("?", "%s")
+    at = UtcTime().process_bind_param(now, session.dialect)
+    values = [(row.id, escaped(row.labels.get("__name__", "")), _text(row.labels), at, row.bundle) for row in rows]
+    await session.exec_driver_sql(insert, values)
 
 
-def _series_values(row: SeriesRow, now: datetime) -> dict[str, Any]:
-    text = json.dumps(row.labels, sort_keys=True, separators=(",", ":"))
-    name = escaped(row.labels.get("__name__", ""))
-    return {"id": row.id, "name": name, "labels": text, "created_at": now, "bundle": row.bundle}
+def _text(labels: Labels) -> str:
+    """Canonical JSON."""
+    return "{" + ",".join([_pair(pair) for pair in labels.pairs]) + "}"
+
+
+@lru_cache(65_536)
+def _pair(pair: tuple[str, str]) -> str:
+    """Most pairs are those of other series too."""
+    return f"{json.dumps(pair[0])}:{json.dumps(pair[1])}"
 
 
 async def end(session: Session, ends: Mapping[int, int]) -> None:

@@ -183,6 +183,10 @@ class MetricsStore(Protocol):
         """The number of a series, for `append_refs`; `labels` without `__name__`. 0 where the store may hold no more."""
         ...
 
+    def refs(self, series: Sequence[Labels]) -> Refs:
+        """`ref` of many series at once, each with `__name__` among its labels."""
+        ...
+
     def append_refs(self, at_ms: int | Millis, refs: Sequence[int] | Refs, values: Sequence[float] | Values) -> Appended:
         """One sample for each ref, all of one time (Unix milliseconds), or each of its own."""
         ...

@@ -22,7 +22,11 @@ _FEW = 16
 """Series up to which a metric is sealed with others of its deployment: a block of one series would be mostly overhead."""
 
 Kind = tuple[str, str]
-"""Metric and deployment of a bundle's series; no metric where it has several."""
+"""Metric and deployment of a series, or of a bundle's series; no metric where those have several."""
+
+
+def kind_of(labels: Labels) -> Kind:
+    return labels.get("__name__", ""), labels.get("deployment", "")
 
 
 class Bundles:
@@ -35,9 +39,8 @@ class Bundles:
         self._series: Counter[Kind] = Counter()
         self.next_id = 1
 
-    def enter(self, labels: Labels) -> int:
+    def enter(self, own: Kind) -> int:
         """A bundle for one more series."""
-        own = _kind(labels)
         kind = own if self._series[own] >= _FEW else ("", own[1])
         bundle = self._open.get(kind)
         if bundle is None or self._alive[bundle] >= SIZE:
@@ -48,9 +51,8 @@ class Bundles:
         self._series[own] += 1
         return bundle
 
-    def restore(self, bundle: int, labels: Labels) -> None:
+    def restore(self, bundle: int, own: Kind) -> None:
         """The series is in that bundle already."""
-        own = _kind(labels)
         self.next_id = max(self.next_id, bundle + 1)
         kind = self._kind.get(bundle, own)
         if kind != own and kind[0]:
@@ -62,9 +64,8 @@ class Bundles:
         if self._alive[bundle] < SIZE:
             self._open[kind] = bundle
 
-    def leave(self, bundle: int, labels: Labels) -> None:
+    def leave(self, bundle: int, own: Kind) -> None:
         """The series is no longer alive."""
-        own = _kind(labels)
         self._series[own] -= 1
         if not self._series[own]:
             del self._series[own]
@@ -78,7 +79,3 @@ class Bundles:
     def _shut(self, bundle: int) -> None:
         if self._open.get(kind := self._kind[bundle]) == bundle:
             del self._open[kind]
-
-
-def _kind(labels: Labels) -> Kind:
-    return labels.get("__name__", ""), labels.get("deployment", "")

@@ -59,14 +59,22 @@ class Head:
         """Make room for that many more series at once."""
         self._rows.reserve(more)
 
-    def add(self, series_id: int, labels: Labels, now_ms: int, bundle: int = 1, floor_ms: int = NEVER) -> None:
-        """Hold one more series. `floor_ms`: until when the database may have samples of it."""
-        row = self._rows.take(series_id, bundle, now_ms, floor_ms)
-        self._rows.newest[row] = max(NEVER, self.sealed.newest(bundle) or NEVER) if floor_ms != NEVER else NEVER
+    def add(self, ids: Sequence[int], series: Sequence[Labels], bundles: Sequence[int], now_ms: int) -> list[Labels]:
+        """Hold more series, none of which the database has. Returns their labels, of pairs that are in memory once."""
+        rows = self._rows.take(np.array(ids, np.int64), np.array(bundles, np.int64), now_ms)
         self._labels.extend([None] * (self._rows.size - len(self._labels)))
-        self._labels[row] = labels
-        self._map.add(series_id, row)
-        self.index.add(row, labels)
+        self._map.add(np.array(ids, np.int64), rows)
+        held = [self.index.add(row, labels) for row, labels in zip(rows.tolist(), series, strict=True)]
+        for row, labels in zip(rows.tolist(), held, strict=True):
+            self._labels[row] = labels
+        return held
+
+    def expect(self, ids: Sequence[int], floor_ms: int | Ints) -> None:
+        """The database may have samples of these series, until then."""
+        rows = self._map.rows(np.array(ids, np.int64))
+        newest = [self.sealed.newest(bundle) for bundle in self._rows.bundle[rows].tolist()]
+        self._rows.newest[rows] = [NEVER if at_ms is None else at_ms for at_ms in newest]
+        self._rows.floor[rows] = floor_ms
 
     # ── taking in
 

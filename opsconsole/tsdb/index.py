@@ -1,5 +1,6 @@
 """Label → value → rows: the inverted index."""
 
+import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,6 +12,8 @@ from opsconsole.model.matching import predicate
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Entry = tuple[tuple[str, str], "array[int]"]
+"""A label and its value, as the one pair that all rows share, and the rows that have it."""
 
 
 class LabelIndex:
@@ -18,23 +21,35 @@ class LabelIndex:
 
     def __init__(self, labels: Sequence[Labels | None]) -> None:
         self._labels = labels
-        self._postings: dict[str, dict[str, array[int]]] = {}
+        self._postings: dict[str, dict[str, Entry]] = {}
 
-    def add(self, row: int, labels: Labels) -> None:
+    def add(self, row: int, labels: Labels) -> Labels:
+        """Take a row in. Returns its labels again, of pairs that all rows share: there are far fewer pairs than series, and
+        memory holds each once."""
+        postings, shared = self._postings, []
         for name, value in labels.pairs:
-            values = self._postings.setdefault(name, {})
-            if (posting := values.get(value)) is None:
-                posting = values[value] = array("q")
+            try:
+                pair, posting = postings[name][value]
+            except KeyError:
+                pair, posting = self._enter(name, value)
             posting.append(row)
+            shared.append(pair)
+        return Labels.of_pairs(tuple(shared))
+
+    def _enter(self, name: str, value: str) -> Entry:
+        name = sys.intern(name)
+        entry = self._postings.setdefault(name, {})[value] = ((name, value), array("q"))
+        return entry
 
     def remove(self, gone: Mapping[int, Labels]) -> None:
         """Take rows out, each with the labels that it had."""
         rows = np.fromiter(gone, np.int64, len(gone))
         for name, value in {pair for labels in gone.values() for pair in labels.pairs}:
-            posting = _rows(self._postings[name][value])
-            left = posting[~np.isin(posting, rows)]
-            if left.size:
-                self._postings[name][value] = array("q", left.tobytes())
+            pair, posting = self._postings[name][value]
+            kept = _rows(posting)
+            kept = kept[~np.isin(kept, rows)]
+            if kept.size:
+                self._postings[name][value] = pair, array("q", kept.tobytes())
             else:
                 self._forget(name, value)
 
@@ -50,7 +65,11 @@ class LabelIndex:
         return self._postings.get(name, {}).keys()
 
     def count(self, name: str, value: str) -> int:
-        return len(self._postings.get(name, {}).get(value, ()))
+        return len(self._posting(name, value))
+
+    def _posting(self, name: str, value: str) -> "array[int]":
+        entry = self._postings.get(name, {}).get(value)
+        return array("q") if entry is None else entry[1]
 
     def match(self, matchers: Sequence[Matcher], live: Mask) -> Rows:
         """The rows of `live` that all matchers fit, ascending.
@@ -67,7 +86,7 @@ class LabelIndex:
     def _intersection(self, plain: Sequence[Matcher], live: Mask) -> Rows:
         if not plain:
             return np.flatnonzero(live)
-        postings = sorted((self._postings.get(m.name, {}).get(m.value, array("q")) for m in plain), key=len)
+        postings = sorted((self._posting(m.name, m.value) for m in plain), key=len)
         rows = _rows(postings[0])
         for posting in postings[1:]:
             rows = rows[_mask([posting], len(live))[rows]]
@@ -80,8 +99,8 @@ class LabelIndex:
             kept = [says(found.get(matcher.name, "")) for row in rows.tolist() if (found := self._labels[row]) is not None]
             return rows[np.array(kept, np.bool_)]
         if says(""):
-            return rows[~_mask([posting for value, posting in values.items() if not says(value)], size)[rows]]
-        return rows[_mask([posting for value, posting in values.items() if says(value)], size)[rows]]
+            return rows[~_mask([posting for value, (_, posting) in values.items() if not says(value)], size)[rows]]
+        return rows[_mask([posting for value, (_, posting) in values.items() if says(value)], size)[rows]]
 
 
 def _rows(posting: "array[int]") -> Rows:

@@ -82,8 +82,8 @@ class Keeper:
         self.horizon_ms = millis(now - (_RELOAD if len(live) <= _MANY else _RELOAD_OF_MANY))
         self._head.sealed.hold(_by_bundle(await table.blocks_since(session, self.horizon_ms)))
         self._head.reserve(len(live))
-        bundles = self._registry.restore_all(live, now_ms)
-        homeless = {row.id: bundles[row.id] for row in live if row.bundle is None}
+        bundles = self._registry.restore(live, now_ms, now_ms)
+        homeless = {row.id: bundle for row, bundle in zip(live, bundles, strict=True) if row.bundle is None}
         if homeless and not read_only:
             await table.put_in_bundles(session, homeless)
         self.ended_ms = await table.newest_end(session) or 0
@@ -154,9 +154,9 @@ class Keeper:
         self._bring_back(revived, orphans, millis(now))
 
     def _bring_back(self, revived: Sequence[SeriesRow], orphans: Sequence[Batch], now_ms: int) -> None:
-        for row in revived:
-            if self._head.rows_of(np.array([row.id]))[0] < 0:
-                self._registry.restore(row, now_ms, now_ms)
+        held = self._head.rows_of(np.array([row.id for row in revived], np.int64)) >= 0
+        if not held.all():
+            self._registry.restore([row for row, known in zip(revived, held, strict=True) if not known], now_ms, now_ms)
         for batch in orphans:
             self._journal.add(batch.where(self._head.append(batch, now_ms).accepted))
 
@@ -238,8 +238,8 @@ class Keeper:
                 await table.end(session, idle)
         except BaseException:
             self._doubtful |= idle.keys()  # whether they are ended is not known: what comes next of them says that they are not
-            for series_id, labels in dropped.items():
-                self._registry.restore(SeriesRow(series_id, dict(labels), bundles[series_id]), millis(now), idle[series_id])
+            rows = [SeriesRow(series_id, labels, bundles[series_id]) for series_id, labels in dropped.items()]
+            self._registry.restore(rows, millis(now), np.array([idle[row.id] for row in rows], np.int64))
             raise
         self._doubtful -= idle.keys()
 

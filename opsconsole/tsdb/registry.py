@@ -1,17 +1,17 @@
 """Which series there are: names and labels → id, with a limit for each deployment."""
 
 import logging
-import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from opsconsole.db.series import SeriesRow
 from opsconsole.model import Labels
 from opsconsole.telemetry import Telemetry
-from opsconsole.tsdb.bundles import Bundles
+from opsconsole.tsdb.bundles import Bundles, Kind, kind_of
 from opsconsole.tsdb.cardinality import Culprit, culprit
 from opsconsole.tsdb.head import Head
 from opsconsole.tsdb.late import ROW_LIMIT
+from opsconsole.tsdb.pieces import Ints
 from opsconsole.tsdb.rows import NEVER
 from opsconsole.tsdb.settings import Settings
 
@@ -49,29 +49,62 @@ class Registry:
         self.next_id = 1
 
     def ref(self, name: str, labels: Labels, now_ms: int) -> int:
-        """The series' id; a new one for a series not seen before, REFUSED or STRANGE where it may not be."""
+        """The id of a series by its name and other labels; see `refs`."""
         if (known := self._ids.get((name, labels))) is not None:
             return known
-        full = _interned({**dict(labels.pairs), "__name__": name})
-        series_id = self._alive.get(full, REFUSED) or self._create(name, full, now_ms)
+        (series_id,) = self.refs([labels.merged({"__name__": name})], now_ms)
         if series_id > REFUSED:
             self._ids[name, labels] = series_id
         return series_id
 
-    def _create(self, name: str, labels: Labels, now_ms: int) -> int:
-        deployment = labels.get("deployment", "")
+    def refs(self, series: Sequence[Labels], now_ms: int) -> list[int]:
+        """The ids of series, names among the labels; new ones for series not seen before, REFUSED or STRANGE for those that
+        may not be."""
+        found = [self._alive.get(labels) for labels in series]
+        if None not in found:
+            return [series_id for series_id in found if series_id is not None]
+        created = self._create(dict.fromkeys(one for one, known in zip(series, found, strict=True) if known is None), now_ms)
+        return [known or created[labels] for labels, known in zip(series, found, strict=True)]
+
+    def _create(self, wanted: Iterable[Labels], now_ms: int) -> dict[Labels, int]:
+        """Ids for different new series, REFUSED or STRANGE for those that may not be."""
+        kinds: dict[Labels, Kind] = {}
+        barred: dict[Labels, int] = {}
+        for labels in wanted:
+            kind = kind_of(labels)
+            if (bar := self._bar(kind[1], len(kinds))) is None:
+                self._count[kind[1]] += 1
+                kinds[labels] = kind
+            else:
+                barred[labels] = bar
+        ids = range(self.next_id, self.next_id + len(kinds))
+        self.next_id += len(kinds)
+        bundles = [self.bundles.enter(kind) for kind in kinds.values()]
+        held = self._admit(ids, list(kinds), bundles, now_ms)
+        self._new.extend(map(SeriesRow, ids, held, bundles))
+        for labels, bar in barred.items():
+            self._tell(labels, bar, now_ms)
+        return barred | dict(zip(kinds, ids, strict=True))
+
+    def _bar(self, deployment: str, more: int) -> int | None:
+        """Why there may be no more series of the deployment; `more` are about to be held beside those that are."""
         if deployment not in self._count and self._too_many(deployment):
-            self._turn_away(deployment, now_ms)
             return STRANGE
-        if (self._limit and self._count[deployment] >= self._limit) or len(self._alive) >= ROW_LIMIT:
+        full = len(self._alive) + more >= ROW_LIMIT
+        return REFUSED if full or (self._limit and self._count[deployment] >= self._limit) else None
+
+    def _tell(self, labels: Labels, bar: int, now_ms: int) -> None:
+        name, deployment = kind_of(labels)
+        if bar == STRANGE:
+            self._turn_away(deployment, now_ms)
+        else:
             self._refuse(deployment, name, now_ms)
-            return REFUSED
-        series_id, self.next_id = self.next_id, self.next_id + 1
-        bundle = self.bundles.enter(labels)
-        self._admit(series_id, labels, now_ms, bundle, NEVER)
+
+    def _admit(self, ids: Sequence[int], series: Sequence[Labels], bundles: Sequence[int], now_ms: int) -> list[Labels]:
+        held = self._head.add(ids, series, bundles, now_ms)
+        self._alive.update(zip(held, ids, strict=True))
         self._telemetry.store_series.set(len(self._alive))
-        self._new.append(SeriesRow(series_id, dict(labels.pairs), bundle))
-        return series_id
+        return held
 
     def _too_many(self, deployment: str) -> bool:
         """Whether it would be one more than there may be of those that nobody configured."""
@@ -112,33 +145,23 @@ class Registry:
             if now_ms - at_ms <= _LATELY_MS
         ]
 
-    def restore_all(self, rows: Sequence[SeriesRow], now_ms: int) -> dict[int, int]:
-        """Hold again what the database has, at a start. Returns the bundle of each series."""
-        bundles = {row.id: self._restore(row, now_ms, now_ms) for row in rows}
-        self._telemetry.store_series.set(len(self._alive))
+    def restore(self, rows: Sequence[SeriesRow], now_ms: int, floor_ms: int | Ints) -> list[int]:
+        """Hold again what the database has; `floor_ms`: until when it may have samples of them, or of each. Returns their
+        bundles, new ones for series of an earlier version."""
+        bundles = [self._bundle(row) for row in rows]
+        self._count.update(row.labels.get("deployment", "") for row in rows)
+        ids = [row.id for row in rows]
+        self._admit(ids, [row.labels for row in rows], bundles, now_ms)
+        self._head.expect(ids, floor_ms)
+        self.next_id = max([self.next_id - 1, *ids]) + 1
         return bundles
 
-    def restore(self, row: SeriesRow, now_ms: int, floor_ms: int) -> int:
-        """Hold again what the database has; `floor_ms`: until when it may have samples of it. Returns the bundle, a new one
-        for a series of an earlier version."""
-        bundle = self._restore(row, now_ms, floor_ms)
-        self._telemetry.store_series.set(len(self._alive))
-        return bundle
-
-    def _restore(self, row: SeriesRow, now_ms: int, floor_ms: int) -> int:
-        full = _interned(row.labels)
-        if (bundle := row.bundle) is None:
-            bundle = self.bundles.enter(full)
-        else:
-            self.bundles.restore(bundle, full)
-        self._admit(row.id, full, now_ms, bundle, floor_ms)
-        self.next_id = max(self.next_id, row.id + 1)
-        return bundle
-
-    def _admit(self, series_id: int, full: Labels, now_ms: int, bundle: int, floor_ms: int) -> None:
-        self._alive[full] = series_id
-        self._count[full.get("deployment", "")] += 1
-        self._head.add(series_id, full, now_ms, bundle, floor_ms)
+    def _bundle(self, row: SeriesRow) -> int:
+        kind = kind_of(row.labels)
+        if row.bundle is None:
+            return self.bundles.enter(kind)
+        self.bundles.restore(row.bundle, kind)
+        return row.bundle
 
     def forget(self, series: Mapping[Labels, int]) -> None:
         """These are held no longer, each with its bundle."""
@@ -146,7 +169,7 @@ class Registry:
             self._alive.pop(full, None)
             self._ids.pop((full.get("__name__", ""), full.without("__name__")), None)
             self._count[full.get("deployment", "")] -= 1
-            self.bundles.leave(bundle, full)
+            self.bundles.leave(bundle, kind_of(full))
         self._count += Counter()  # leaves out what came to nothing
         self._telemetry.store_series.set(len(self._alive))
 
@@ -160,8 +183,3 @@ class Registry:
     @property
     def waiting(self) -> bool:
         return bool(self._new)
-
-
-def _interned(labels: Mapping[str, str]) -> Labels:
-    """Equal names and values of many series are one text in memory."""
-    return Labels({sys.intern(name): sys.intern(value) for name, value in labels.items()})

@@ -27,23 +27,24 @@ class Rows:
         self._used = 0
         self._mark: Ints = np.zeros(size, np.int64)
 
-    def take(self, series_id: int, bundle: int, now_ms: int, floor_ms: int) -> int:
-        """A free row, for this series from now on."""
-        row = self._free.pop() if self._free else self._next()
-        self.ids[row], self.live[row], self.touched[row], self.bundle[row] = series_id, True, now_ms, bundle
-        self.newest[row], self.floor[row], self.home[row] = NEVER, floor_ms, NOWHERE
-        return row
+    def take(self, ids: Ints, bundles: Ints, now_ms: int) -> Ints:
+        """Free rows, for these series from now on."""
+        rows = self._vacant(len(ids))
+        self.ids[rows], self.live[rows], self.touched[rows], self.bundle[rows] = ids, True, now_ms, bundles
+        self.newest[rows], self.floor[rows], self.home[rows] = NEVER, NEVER, NOWHERE
+        return rows
 
     def give_back(self, rows: list[int]) -> None:
         self.live[rows] = False
         self.ids[rows] = 0
         self._free.extend(rows)
 
-    def _next(self) -> int:
-        if self._used == self.size:
-            self._grow(self.size + max(256, self.size // 2))
-        self._used += 1
-        return self._used - 1
+    def _vacant(self, count: int) -> Ints:
+        again = [self._free.pop() for _ in range(min(count, len(self._free)))]
+        used, self._used = self._used, self._used + count - len(again)
+        if self._used > self.size:
+            self._grow(max(self._used, self.size + max(256, self.size // 2)))
+        return np.array([*again, *range(used, self._used)], np.int64)
 
     def reserve(self, more: int) -> None:
         if self._used + more > self.size:
@@ -73,25 +74,27 @@ class RowMap:
         self._rows: Ints = np.zeros(256, np.int64)
         self._count = 0
 
-    def add(self, series_id: int, row: int) -> None:
-        if self._count == len(self._ids):
-            spare = np.zeros(self._count // 2, np.int64)
-            self._ids, self._rows = np.concatenate([self._ids, spare]), np.concatenate([self._rows, spare])
-        at = self._count
-        if at and series_id < self._ids[at - 1]:
-            at = int(np.searchsorted(self._ids[:at], series_id))
-            for column in (self._ids, self._rows):
-                column[at + 1 : self._count + 1] = column[at : self._count].copy()
-        self._ids[at], self._rows[at] = series_id, row
-        self._count += 1
+    def add(self, ids: Ints, rows: Ints) -> None:
+        """These ids are new, and mostly later than all known ones."""
+        first, self._count = self._count, self._count + len(ids)
+        if self._count > len(self._ids):
+            self._make_room(max(self._count - first, first // 2))
+        self._ids[first : self._count], self._rows[first : self._count] = ids, rows
+        known = self._ids[max(first - 1, 0) : self._count]
+        if not (known[1:] > known[:-1]).all():
+            order = np.argsort(self._ids[: self._count], kind="stable")
+            self._ids[: self._count], self._rows[: self._count] = self._ids[order], self._rows[order]
+
+    def _make_room(self, more: int) -> None:
+        spare = np.zeros(more, np.int64)
+        self._ids, self._rows = np.concatenate([self._ids, spare]), np.concatenate([self._rows, spare])
 
     def remove(self, ids: Ints) -> None:
         kept = ~np.isin(self._ids[: self._count], ids)
         self._ids, self._rows = self._ids[: self._count][kept], self._rows[: self._count][kept]
         self._count = len(self._ids)
         if self._count < 256:
-            spare = np.zeros(256, np.int64)
-            self._ids, self._rows = np.concatenate([self._ids, spare]), np.concatenate([self._rows, spare])
+            self._make_room(256)
 
     def rows(self, ids: Ints) -> Ints:
         """Each id's row, -1 for an id that has none."""

@@ -70,6 +70,10 @@ class Store:
         """The number of a series, which is made where it is new; `labels` without `__name__`."""
         return self._registry.ref(name, labels, millis(self._clock.now()))
 
+    def refs(self, series: Sequence[Labels]) -> Ids:
+        """`ref` of many at once; `labels` with `__name__`."""
+        return np.array(self._registry.refs(series, millis(self._clock.now())), np.int64)
+
     def append_refs(self, at_ms: int | Millis, refs: Sequence[int] | Ids, values: Sequence[float] | Values) -> Appended:
         """Take in one sample for each ref: all of one time, or each of its own (an array of Unix milliseconds)."""
         ids = np.array(refs, np.int64)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from opsconsole.model import Millis, Refs, Values
+from opsconsole.model import Labels, Millis, Refs, Values
 
 TYPES = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
 _LONG, _SHORT = 18, 9
@@ -67,32 +67,56 @@ def read(body: bytes, known: Mapping[bytes, int]) -> Message:
     return _Reading(body, known).message()
 
 
-def labels(name: bytes) -> dict[str, str]:
+def labels(name: bytes) -> Labels:
     """What the bytes that name a series say. Raises ValueError, saying why, where they name none."""
+    try:
+        pairs = [_label(content) if len(content) > _SHORT_LABEL else _again(content) for content in _contents(name)]
+    except UnicodeDecodeError:
+        raise ValueError("a label is not UTF-8") from None
+    before = ""
+    for key, value in pairs:
+        if key <= before or not value:
+            return _unsorted(pairs)
+        before = key
+    return _named(Labels.of_pairs(tuple(pairs)))
+
+
+def _unsorted(pairs: list[tuple[str, str]]) -> Labels:
+    """Of labels in another order than their names', or with empty values."""
     found: dict[str, str] = {}
-    for content in _contents(name):
-        try:
-            key, value = _label(content) if len(content) > _SHORT_LABEL else _again(content)
-        except UnicodeDecodeError:
-            raise ValueError("a label is not UTF-8") from None
+    for key, value in pairs:
         if not key:
             raise ValueError("a label has no name")
         if key in found:
             raise ValueError(f"label name {key[:_LONGEST_SHOWN]!r} is not unique")
         found[key] = value
-    if not found.get("__name__"):
+    return _named(Labels(found))
+
+
+def _named(labels: Labels) -> Labels:
+    if "__name__" not in labels:
         raise ValueError("a series has no metric name")
-    return found
+    return labels
 
 
 class _Quick:
-    """Series whose names were known, and that seem to end in a sample of `size` bytes."""
+    """Series whose names are found at once, and that seem to end in a sample of `size` bytes."""
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size, self._head = size, bytes((0x12, size - 2))
         self.refs: list[int] = []
         self.starts: list[int] = []
         self.ends: list[int] = []
+
+    def add(self, ref: int, start: int, end: int) -> None:
+        self.refs.append(ref)
+        self.starts.append(start)
+        self.ends.append(end)
+
+    def is_sample(self, tail: bytes) -> bool:
+        """Of one series what `_are_samples` says of many."""
+        framed = tail[:2] == self._head and tail[-7] == 0x10 and tail[-1] < 128 <= min(tail[-6:-1])
+        return framed and (self.size == _SHORT or tail[2] == 0x09)
 
     def samples(self, body: bytes) -> tuple[Refs, Millis, Values, list[tuple[int, int]]]:
         """The samples, and where the series are that end in something else."""
@@ -167,10 +191,8 @@ class _Reading:
                 starts(start)
                 ends(pos)
             elif length > _SHORT and (ref := get(body[start : pos - _SHORT])) is not None:
-                self._short.refs.append(ref)
-                self._short.starts.append(start)
-                self._short.ends.append(pos)
-            else:
+                self._short.add(ref, start, pos)
+            elif not self._newcomer(start, pos):
                 self._series(start, pos)
 
     def _other(self, pos: int) -> int:
@@ -181,6 +203,17 @@ class _Reading:
         if number == 3 and wire == 2:
             self._described.append(_described(self._body, start, end))
         return end
+
+    def _newcomer(self, start: int, end: int) -> bool:
+        """Take a series that is not known and is as nearly all are: short labels and one sample; False where it is not."""
+        body, pos = self._body, start
+        while pos + 1 < end and body[pos] == 0x0A and body[pos + 1] < 128:
+            pos += 2 + body[pos + 1]
+        quick = self._long if end - pos == _LONG else self._short
+        if end - pos != quick.size or not quick.is_sample(body[pos:end]) or pos - start > LONGEST_NAME:
+            return False
+        quick.add(-1 - self._new.setdefault(body[start:pos], len(self._new)), start, end)
+        return True
 
     def _series(self, start: int, end: int) -> None:
         """Read a series field by field."""
@@ -256,15 +289,16 @@ def _sample(body: bytes, start: int, end: int) -> tuple[float, int]:
     return value, at_ms - (1 << 64) if at_ms >> 63 else at_ms
 
 
-def _contents(name: bytes) -> Iterator[bytes]:
+def _contents(name: bytes) -> list[bytes]:
     """What is in each of the label fields that name a series."""
-    pos, size = 0, len(name)
+    pos, size, found = 0, len(name), []
     while pos < size:
         if name[pos] == 0x0A and name[pos + 1] < 128:
             pos, start = pos + 2 + name[pos + 1], pos + 2
         else:
             _, _, start, pos = next(_fields(name, pos, size))
-        yield name[start:pos]
+        found.append(name[start:pos])
+    return found
 
 
 def _label(content: bytes) -> tuple[str, str]:

@@ -19,8 +19,8 @@ FOREVER = 2**62
 
 def head(series: int = 3) -> Head:
     made = Head()
-    for i in range(1, series + 1):
-        made.add(i, Labels(__name__="m", i=str(i)), 0)
+    ids = range(1, series + 1)
+    made.add(ids, [Labels(__name__="m", i=str(i)) for i in ids], [1] * series, 0)
     return made
 
 
@@ -128,7 +128,7 @@ def test_a_dropped_series_frees_its_row_for_the_next_one() -> None:
     memory = head(2)
     put(memory, (2, 10, 1.0))
     memory.drop([1])
-    memory.add(7, Labels(__name__="m", i="7"), 0)
+    memory.add([7], [Labels(__name__="m", i="7")], [1], 0)
     put(memory, (7, 11, 7.0), (2, 11, 2.0))
     assert put(memory, (1, 11, 1.0)).unknown.tolist() == [True]
     assert everything(memory) == {"2": [(10, 1.0), (11, 2.0)], "7": [(11, 7.0)]}

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for on the command line. `scale`: how many times the series of the issue's figures."""
+    """What was asked for on the command line. `scale`: how many times the series of the issue's figures; `hours`: of samples
+    that are queried."""
 
     scale: int = 1
     rounds: int = 5
+    hours: int = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from benchmarks.peers.peer import Peer, prometheus
 from opsconsole.clock import SystemClock, millis
 from opsconsole.promql import Engine
 
-HOURS, EVERY_MS, STEP = 6, 15_000, timedelta(minutes=1)
+EVERY_MS, STEP = 15_000, timedelta(minutes=1)
 QUERIES = [
     ("rate over 8,000 series", "sum by (deployment, state) (rate(airflow_ti_finish[5m]))", 0.5),
     (
@@ -39,10 +39,10 @@ def _metrics(scale: int) -> list[fleet.Metric]:
 
 async def run(options: Options) -> list[Figure]:
     end = datetime.now(UTC).replace(second=0, microsecond=0)
-    start = end - timedelta(hours=HOURS)
+    start = end - timedelta(hours=options.hours)
     with tempfile.TemporaryDirectory() as folder, prometheus(Path(folder, "prometheus")) as peer:
         async with own(Path(folder, "own"), start) as ours:
-            await _load(_metrics(options.scale), start, ours, peer)
+            await _load(_metrics(options.scale), start, options.hours, ours, peer)
             engine = Engine(ours.store, SystemClock())
             figures = []
             for what, expr, bound in QUERIES:
@@ -54,11 +54,11 @@ async def run(options: Options) -> list[Figure]:
             return figures
 
 
-async def _load(metrics: list[fleet.Metric], start: datetime, ours: Own, peer: Peer) -> None:
+async def _load(metrics: list[fleet.Metric], start: datetime, hours: int, ours: Own, peer: Peer) -> None:
     """Half an hour at a time to both; ours as scrapes a quarter of a minute apart."""
     rng = np.random.default_rng(7)
     first = millis(start)
-    for slot in range(HOURS * 2):
+    for slot in range(hours * 2):
         times = first + EVERY_MS * np.arange(slot * 120 + 1, slot * 120 + 121, dtype=np.int64)
         blocks = [metric.next(rng, times) for metric in metrics]
         peer.write(blocks)

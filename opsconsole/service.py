@@ -207,7 +207,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
             GroupEvaluator(
                 group,
                 metrics.judging,
-                store.append,
+                store.append_block,
                 keeper.take,
                 keeper.open_in,
                 clock=clock,

@@ -113,7 +113,7 @@ def _wait(peer: Peer, iterations: int) -> None:
 async def _own_cycle(ours: Own, end: datetime, rounds: int) -> Cost:
     engine = Engine(ours.store, ours.clock)
     (group,) = loading.parse(documents.parse(_rules(), "rules.yaml"), "rules")
-    rules = GroupEvaluator(group, engine, ours.store.append, _taken, clock=ours.clock, telemetry=Telemetry())
+    rules = GroupEvaluator(group, engine, ours.store.append_block, _taken, clock=ours.clock, telemetry=Telemetry())
     for nth in range(WARM):
         await _cycle(ours, rules, end + nth * INTERVAL)
     with timed() as cost:

@@ -17,7 +17,7 @@ from opsconsole.cluster.settings import Settings
 from opsconsole.cluster.transport import Transport
 from opsconsole.db import Database
 from opsconsole.db.series import SupersededError
-from opsconsole.model import STALE, Appended, Labels, Millis, Sample, Values
+from opsconsole.model import STALE, Appended, Block, Labels, Millis, Sample, Values
 from opsconsole.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,12 @@ class ClusterStore:
         """Take in one sample for each ref: all of one time, or each of its own (an array of Unix milliseconds)."""
         numbers = np.array(refs, np.int64)
         return self._take(numbers, np.full(len(numbers), at_ms, np.int64), np.array(values, np.float64))
+
+    def append_block(self, block: Block) -> Appended:
+        """Take in every sample of a block."""
+        numbers = [self._registry.number(one["__name__"], one.without("__name__")) for one in block.labels]
+        rows, columns = block.values.shape
+        return self._take(np.repeat(np.array(numbers, np.int64), columns), np.tile(block.timestamps, rows), block.values.ravel())
 
     async def append_history(self, times: Millis, refs: Sequence[int] | Ids, values: Sequence[float] | Values) -> Appended:
         """The same: what the cluster has at these times it says when they are sent."""

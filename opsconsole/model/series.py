@@ -191,6 +191,10 @@ class MetricsStore(Protocol):
         """One sample for each ref, all of one time (Unix milliseconds), or each of its own."""
         ...
 
+    def append_block(self, block: Block) -> Appended:
+        """Every sample of a block; nobody holds a ref of its series."""
+        ...
+
     async def append_history(self, times: Millis, refs: Sequence[int] | Refs, values: Sequence[float] | Values) -> Appended:
         """The same for whoever can wait: samples that long stood in the database are told as known or in conflict too."""
         ...

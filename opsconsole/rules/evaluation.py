@@ -1,12 +1,14 @@
 """One rule group, evaluated step by step: queries become recorded samples and verdicts."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from opsconsole.clock import Clock
-from opsconsole.model import STALE, Alert, Finding, Labels, Point, Querier, QueryError, QueryResult, Sample, Verdict
+import numpy as np
+
+from opsconsole.clock import Clock, millis
+from opsconsole.model import STALE, Alert, Block, Finding, Labels, Point, Querier, QueryError, QueryResult, Verdict
 from opsconsole.model.labels import EMPTY
 from opsconsole.rules.groups import AlertingRule, RecordingRule, Rule, RuleGroup
 from opsconsole.rules.templates import Context, Element, Template, TemplateError, Unanswered, render
@@ -17,7 +19,8 @@ log = logging.getLogger(__name__)
 MOST_QUERIES = 16
 """Queries that one template may ask."""
 
-Record = Callable[[Iterable[Sample]], object]
+Record = Callable[[Block], object]
+"""Takes in what a rule says of one time."""
 Take = Callable[[Verdict], Awaitable[None]]
 OpenIn = Callable[[str], Mapping[Labels, Alert]]
 """The pending and firing alerts of a scope."""
@@ -68,7 +71,8 @@ class GroupEvaluator:
         self._clock, self._telemetry, self._settle = clock, telemetry, settle
         self._external_url, self._external_labels = external_url, external_labels
         telemetry.rule_group_interval.labels(group.key).set(group.interval.total_seconds())
-        self._recorded: dict[int, frozenset[Labels]] = {}
+        self._recorded: dict[int, Collection[Labels]] = {}
+        self._names: dict[int, dict[Labels, Labels]] = {}
         self.failing: dict[int, str] = {}
         self.rules: dict[int, Evaluated] = {}
         self.whole: Evaluated | None = None
@@ -98,34 +102,40 @@ class GroupEvaluator:
         points = vector(await self._querier.instant(rule.expr, at))
         if isinstance(rule, RecordingRule):
             left = self._recorded.get(index)
-            self._recorded[index] = self._keep(rule, points, at, await self._left(rule, at) if left is None else left)
+            samples = self._samples(index, rule, points)
+            self._tell(samples, await self._left(rule, at) if left is None else left, at)
+            self._recorded[index] = samples.keys()
         else:
             findings = await self._findings(rule, points, now)
             before = self._open_in(rule.scope)
             await self._take(Verdict(rule.scope, now, findings))
             after = self._open_in(rule.scope)
-            self._tell("ALERTS", dict.fromkeys(_with_states(after), 1.0), _with_states(before), at)
-            since = {labels: float(int(alert.active_at.timestamp())) for labels, alert in after.items()}
-            self._tell("ALERTS_FOR_STATE", since, frozenset(before), at)
+            self._tell(dict.fromkeys(_with_states(after), 1.0), _with_states(before), at)
+            since = {_for_state(labels): float(int(alert.active_at.timestamp())) for labels, alert in after.items()}
+            self._tell(since, [_for_state(labels) for labels in before], at)
 
-    async def _left(self, rule: RecordingRule, at: datetime) -> frozenset[Labels]:
+    async def _left(self, rule: RecordingRule, at: datetime) -> Collection[Labels]:
         """The series of the rule that a process before this one did not end."""
         if not self._succeeds:
-            return frozenset()
-        found = {point.labels.without("__name__") for point in vector(await self._querier.instant(rule.name, at))}
-        return frozenset(labels for labels in found if recorded_labels(rule, labels) == labels)
+            return ()
+        found = {point.labels for point in vector(await self._querier.instant(rule.name, at))}
+        return [labels for labels in found if recorded_labels(rule, labels) == labels]
 
-    def _keep(self, rule: RecordingRule, points: Sequence[Point], at: datetime, before: frozenset[Labels]) -> frozenset[Labels]:
-        """Record a result, and end what it no longer has."""
-        samples = {labels: point.value for point in points for labels in [recorded_labels(rule, point.labels)]}
+    def _samples(self, index: int, rule: RecordingRule, points: Sequence[Point]) -> dict[Labels, float]:
+        """What a rule records; the labels are the same objects as the last time, which need not be hashed and found anew."""
+        known = self._names.get(index, {})
+        names = {labels: known.get(labels) or recorded_labels(rule, labels) for labels in [point.labels for point in points]}
+        samples = {names[point.labels]: point.value for point in points}
         self._check(rule, points, samples)
-        self._tell(rule.name, samples, before, at)
-        return frozenset(samples)
+        self._names[index] = names
+        return samples
 
-    def _tell(self, name: str, values: Mapping[Labels, float], before: frozenset[Labels], at: datetime) -> None:
+    def _tell(self, values: Mapping[Labels, float], before: Collection[Labels], at: datetime) -> None:
         """Record series, and a staleness marker for every one of `before` that is gone."""
-        gone = dict.fromkeys(before - values.keys(), STALE)
-        self._record([Sample(name, value, at, labels) for labels, value in ({**values} | gone).items()])
+        gone = [labels for labels in before if labels not in values]
+        if values or gone:
+            column = np.array([*values.values(), *[STALE] * len(gone)])
+            self._record(Block([*values, *gone], np.array([millis(at)], np.int64), column[:, None]))
 
     async def _findings(self, rule: AlertingRule, points: Sequence[Point], now: datetime) -> tuple[Finding, ...]:
         findings = {finding.labels: finding for point in points for finding in [await self._finding(rule, point, now)]}
@@ -187,9 +197,13 @@ class GroupEvaluator:
         self.failing[index] = str(error)
 
 
-def _with_states(alerts: Mapping[Labels, Alert]) -> frozenset[Labels]:
+def _with_states(alerts: Mapping[Labels, Alert]) -> list[Labels]:
     """Alerts as labels of `ALERTS`, the series by which rules know what fires, as in Prometheus."""
-    return frozenset(labels.merged({"alertstate": alert.state.value}) for labels, alert in alerts.items())
+    return [labels.merged({"__name__": "ALERTS", "alertstate": alert.state.value}) for labels, alert in alerts.items()]
+
+
+def _for_state(labels: Labels) -> Labels:
+    return labels.merged({"__name__": "ALERTS_FOR_STATE"})
 
 
 def vector(result: QueryResult) -> Sequence[Point]:
@@ -200,5 +214,5 @@ def vector(result: QueryResult) -> Sequence[Point]:
 
 
 def recorded_labels(rule: RecordingRule, labels: Labels) -> Labels:
-    """The labels of a recorded sample: the result's without its name, the rule's over them."""
-    return labels.without("__name__").merged(rule.labels)
+    """The labels of a recorded sample: the result's, the rule's over them, and the rule's name."""
+    return labels.merged({**rule.labels, "__name__": rule.name})

@@ -23,13 +23,17 @@ class MemorySource:
         for sample in samples:
             self.put(sample.labels.merged({"__name__": sample.name}), millis(sample.at), sample.value)
 
-    def add(self, sample: Sample) -> bool:
+    def append_block(self, block: Block) -> None:
+        for labels, values in zip(block.labels, block.values.tolist(), strict=True):
+            for at_ms, value in zip(block.timestamps.tolist(), values, strict=True):
+                self.put(labels, at_ms, value)
+
+    def add(self, labels: Labels, at_ms: int, value: float) -> bool:
         """Keep a sample; False where its series has another value at its time, which stays. A series' end gives way silently."""
-        labels, at_ms = sample.labels.merged({"__name__": sample.name}), millis(sample.at)
         _, held = self._series.get(labels, ([], {}))
         if at_ms in held:
-            return pack("d", sample.value) in (pack("d", held[at_ms]), _END)
-        self.put(labels, at_ms, sample.value)
+            return pack("d", value) in (pack("d", held[at_ms]), _END)
+        self.put(labels, at_ms, value)
         return True
 
     def put(self, labels: Labels, at_ms: int, value: float) -> None:

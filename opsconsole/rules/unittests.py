@@ -8,7 +8,7 @@ or before its `eval_time`.
 import asyncio
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, Field
 
 from opsconsole import documents, promql
 from opsconsole.clock import SystemClock, millis
-from opsconsole.model import Alert, AlertState, ConfigError, Finding, Labels, QueryError, Sample, Verdict
+from opsconsole.model import Alert, AlertState, Block, ConfigError, Finding, Labels, QueryError, Verdict
 from opsconsole.rules import loading, notation
 from opsconsole.rules.evaluation import GroupEvaluator, RuleError, vector
 from opsconsole.rules.groups import RuleGroup
@@ -235,11 +235,12 @@ class _Case:
             external_labels=self._test.external_labels,
         )
 
-    def _record(self, samples: Iterable[Sample]) -> None:
+    def _record(self, block: Block) -> None:
         """As a Prometheus: what two rules say differently of a series at one time is a failure of the latter, no end of it is."""
-        refused = [sample for sample in samples if not self._source.add(sample)]
+        said, at_ms = zip(block.labels, block.values[:, 0].tolist(), strict=True), int(block.timestamps[0])
+        refused = [labels for labels, value in said if not self._source.add(labels, at_ms, value)]
         if refused:
-            raise RuleError(f"duplicate sample for timestamp: {refused[0].name}{refused[0].labels}")
+            raise RuleError(f"duplicate sample for timestamp: {refused[0].get('__name__', '')}{refused[0].without('__name__')}")
 
     def _series(self) -> list[tuple[timedelta, Labels, float]]:
         """The given samples, latest first. Each is there from its own time on only: as in promtool, no negative offset sees it

@@ -80,6 +80,11 @@ class Store:
         times = np.full(len(ids), at_ms, np.int64)
         return self._take(ids, times, np.array(values, np.float64), millis(self._clock.now()))
 
+    def append_block(self, block: Block) -> Appended:
+        """Take in every sample of a block."""
+        refs, (rows, columns) = self.refs(block.labels), block.values.shape
+        return self.append_refs(np.tile(block.timestamps, rows), np.repeat(refs, columns), block.values.ravel())
+
     async def append_history(self, times: Millis, refs: Sequence[int] | Ids, values: Sequence[float] | Values) -> Appended:
         """`append_refs` for whoever can wait: where only the database has a sample at a time, that too is told."""
         batch = Batch(np.array(refs, np.int64), np.array(times, np.int64), np.array(values, np.float64))

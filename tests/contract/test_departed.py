@@ -21,7 +21,7 @@ class World:
         self.engine = Engine(self.store, self.clock)
         groups = [one for one in loading.load([content.folder("alert_rules") / "health.yaml"]) if one.name == "health"]
         self._rules = [
-            GroupEvaluator(group, self.engine, self.store.append, self._take, clock=self.clock, telemetry=telemetry)
+            GroupEvaluator(group, self.engine, self.store.append_block, self._take, clock=self.clock, telemetry=telemetry)
             for group in groups
         ]
         self.missed: set[tuple[str, str]] = set()

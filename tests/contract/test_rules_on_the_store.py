@@ -23,7 +23,7 @@ class World:
         self.store = Store(db, self.clock, telemetry, Settings())
         [group] = [one for one in loading.load([content.folder("alert_rules") / "scheduler.yaml"]) if one.name == _GROUP]
         engine = Engine(self.store, self.clock)
-        self._rules = GroupEvaluator(group, engine, self.store.append, self._take, clock=self.clock, telemetry=telemetry)
+        self._rules = GroupEvaluator(group, engine, self.store.append_block, self._take, clock=self.clock, telemetry=telemetry)
         self._told = False
 
     async def _take(self, verdict: Verdict) -> None:

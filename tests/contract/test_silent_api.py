@@ -48,7 +48,7 @@ class World:
             GroupEvaluator(
                 group,
                 engine,
-                self.store.append,
+                self.store.append_block,
                 keeper.take,
                 keeper.open_in,
                 clock=self.clock,

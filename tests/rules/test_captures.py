@@ -36,7 +36,9 @@ async def told(capture: str, start: float, end: float) -> dict[str, list[float]]
             times.setdefault(finding.labels["alertname"], []).append(verdict.at.timestamp())
 
     engine, clock = Engine(source, FakeClock()), FakeClock()
-    evaluators = [GroupEvaluator(group, engine, source.append, take, clock=clock, telemetry=Telemetry()) for group in groups()]
+    evaluators = [
+        GroupEvaluator(group, engine, source.append_block, take, clock=clock, telemetry=Telemetry()) for group in groups()
+    ]
     now = datetime.fromtimestamp(start // 2 * 2, UTC)
     while now.timestamp() < end:
         for evaluator in evaluators:

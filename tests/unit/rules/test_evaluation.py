@@ -11,6 +11,7 @@ from opsconsole.model import (
     STALE_NAN_BITS,
     Alert,
     AlertState,
+    Block,
     Labels,
     Matcher,
     MatchOp,
@@ -48,7 +49,7 @@ class Bench:
         self.evaluator = GroupEvaluator(
             group,
             engine,
-            self.source.append,
+            self.source.append_block,
             self.take,
             lambda scope: {labels: Alert(labels, scope, state, self.since) for labels, state in self.states.items()},
             clock=clock,
@@ -69,6 +70,10 @@ class Bench:
         return self.telemetry.registry.get_sample_value(
             "opsconsole_rule_evaluation_failures_total", {"group": "rules;g", "rule": rule}
         )
+
+
+def _forgotten(block: Block) -> None:
+    """Records nothing."""
 
 
 def group(*rules: str, limit: int = 0) -> str:
@@ -248,7 +253,7 @@ async def test_a_cluster_that_answers_nonsense_is_a_failure() -> None:
 
     bench = Bench(group("{alert: A, expr: up}", "{alert: B, expr: up > 0}"))
     (rules,) = loading.parse(documents.parse(bench.text, "rules.yaml"), "rules")
-    evaluator = GroupEvaluator(rules, Cluster(), list, bench.take, clock=FakeClock(), telemetry=bench.telemetry)
+    evaluator = GroupEvaluator(rules, Cluster(), _forgotten, bench.take, clock=FakeClock(), telemetry=bench.telemetry)
     await evaluator.step(NOON)
     assert (bench.verdicts, bench.failures("A"), bench.failures("B")) == ([], 1, 1)
 
@@ -263,7 +268,7 @@ async def test_metrics_that_are_away_are_no_fault_of_a_rule() -> None:
 
     bench = Bench(group("{alert: A, expr: up}", "{record: b, expr: up}"))
     (rules,) = loading.parse(documents.parse(bench.text, "rules.yaml"), "rules")
-    evaluator = GroupEvaluator(rules, Away(), list, bench.take, clock=FakeClock(), telemetry=bench.telemetry)
+    evaluator = GroupEvaluator(rules, Away(), _forgotten, bench.take, clock=FakeClock(), telemetry=bench.telemetry)
     await evaluator.step(NOON)
     assert (bench.verdicts, bench.failures("A"), bench.failures("b")) == ([], None, None)
     assert set(evaluator.failing.values()) == {"the metrics cluster does not answer"}
@@ -284,6 +289,8 @@ async def test_what_was_recorded_settles_before_a_rule_that_names_it_and_no_othe
         asked.append("(settled)")
 
     (rules,) = loading.parse(documents.parse(bench.text.replace("down", "x"), "rules.yaml"), "rules")
-    evaluator = GroupEvaluator(rules, Listening(), list, bench.take, clock=FakeClock(), telemetry=bench.telemetry, settle=settle)
+    evaluator = GroupEvaluator(
+        rules, Listening(), _forgotten, bench.take, clock=FakeClock(), telemetry=bench.telemetry, settle=settle
+    )
     await evaluator.step(NOON)
     assert asked == ["up", "x", "(settled)", "a > 0"]

@@ -43,7 +43,7 @@ class Own:
     def refs(self, labels: Sequence[Labels]) -> np.ndarray:
         """The series' numbers, made where they are new; `labels` with their names."""
         if (known := self._refs.get(id(labels))) is None:
-            known = np.array([self.store.ref(one["__name__"], one.without("__name__")) for one in labels], np.int64)
+            known = self.store.refs(labels)
             self._refs[id(labels)] = known
         return known
 

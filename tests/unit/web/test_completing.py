@@ -98,3 +98,11 @@ def test_a_value_is_escaped_for_the_quotes_that_were_begun(quoted: str, value: s
 
 def test_a_value_with_a_backtick_cannot_stand_between_backticks() -> None:
     assert values(Place("value", "", "`", "up", "job"), ["a`b"]) == []
+
+
+def test_among_very_many_values_those_that_begin_with_the_word_come_first() -> None:
+    runs = [f"manual_{i}" for i in range(60_000)] + ["man", "al_7", "woman"]
+    assert shown(values(Place("value", "al_7", '"', "up", "run_id"), runs))[0] == "al_7"
+    found = shown(values(Place("value", "Man", '"', "up", "run_id"), runs))
+    assert (len(found), found[0]) == (MOST, "manual_0")
+    assert shown(values(Place("value", "oman", '"', "up", "run_id"), runs)) == ["woman"]

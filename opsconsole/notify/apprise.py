@@ -1,6 +1,7 @@
 """Everything else, through Apprise: one address a call, so that a retry repeats only what failed."""
 
 import asyncio
+import hashlib
 from typing import Any
 
 from opsconsole.model import DeliveryError
@@ -17,16 +18,41 @@ class Apprise:
 
     async def send(self, letter: Letter) -> Receipt:
         """In a thread: Apprise blocks, and its own deadlines (four seconds each to connect and to read) end it."""
-        return await asyncio.to_thread(self._notify, letter.message)
+        return await asyncio.to_thread(self._notify, letter)
 
-    def _notify(self, message: Message) -> Receipt:
+    def _notify(self, letter: Letter) -> Receipt:
         import apprise
 
-        service = apprise.Apprise()
-        if not service.add(self._url):
+        plugin = apprise.Apprise.instantiate(self._url)
+        if not isinstance(plugin, apprise.NotifyBase):
             raise DeliveryError("Apprise does not understand the address", permanent=True)
+        fitted(plugin, letter)
+        service = apprise.Apprise()
+        service.add(plugin)
+        message = letter.message
         answer = service.notify(body=as_text(message), title=message.title, notify_type=_kind(message), body_format="text")
         return _judged(answer)
+
+
+def fitted(plugin: Any, letter: Letter) -> None:
+    """Have the service keep an incident together, unless its address says how, and take no more text than it can.
+
+    PagerDuty resolves by the key that opened (Events API v2, `dedup_key`); Opsgenie counts what comes under one alias as one
+    alert. Both identify themselves by the scheme of their address.
+    """
+    if getattr(plugin, "overflow_mode", "") == "upstream":
+        plugin.overflow_mode = "truncate"
+    if plugin.secure_protocol == "pagerduty" and plugin.action == "trigger" and not plugin.dedup:
+        plugin.action, plugin.dedup = "map", incident_key(letter)
+    if plugin.secure_protocol == "opsgenie" and not plugin.alias:
+        plugin.alias = incident_key(letter)
+
+
+def incident_key(letter: Letter) -> str:
+    """The same for all notifications of an incident, or of a storm, to one receiver; another in every other console."""
+    one = letter.notification
+    what = one.group_key if one.incident_id == 0 else str(one.incident_id)
+    return f"opsconsole-{hashlib.sha256(f'{what}/{one.receiver}/{one.opened_at.isoformat()}'.encode()).hexdigest()[:32]}"
 
 
 def _judged(answer: Any) -> Receipt:

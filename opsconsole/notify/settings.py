@@ -92,9 +92,10 @@ class Email(Settings):
 
 
 class Webhook(Settings):
-    """Gets Alertmanager's webhook payload, version 4."""
+    """Gets Alertmanager's webhook payload, version 4, with so many alerts at most (0: all)."""
 
     url: SecretAddress
+    max_alerts: int = Field(default=0, ge=0)
 
 
 class RateLimit(Settings):

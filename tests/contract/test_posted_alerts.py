@@ -51,9 +51,9 @@ async def test_its_sender_ends_it_at_the_time_it_gives(db: Database) -> None:
         await b.post(Post(DISK, starts_at=NOON - MINUTE, ends_at=NOON + 4 * SECOND))
         await b.dispatch(10)
         opened, resolved = (payload(from_payload(row.payload), "http://console")["alerts"][0] for row in await b.rows())
-        assert (opened["startsAt"], opened["generatorURL"]) == ("2026-03-01T11:59:00.000Z", "http://prometheus/graph")
+        assert (opened["startsAt"], opened["generatorURL"]) == ("2026-03-01T11:59:00Z", "http://prometheus/graph")
         assert opened["endsAt"] == "0001-01-01T00:00:00Z"
-        assert (resolved["startsAt"], resolved["endsAt"]) == ("2026-03-01T11:59:00.000Z", "2026-03-01T12:00:04.000Z")
+        assert (resolved["startsAt"], resolved["endsAt"]) == ("2026-03-01T11:59:00Z", "2026-03-01T12:00:04Z")
 
 
 async def test_one_that_has_lasted_group_wait_goes_at_once_also_where_only_its_second_post_says_so(db: Database) -> None:

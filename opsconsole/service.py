@@ -114,6 +114,7 @@ async def run(read: Read, say: Say, clock: Clock | None = None) -> None:
     """
     loaded, before, sound = read(), None, ""
     allow_connections()
+    _warn(loaded)
     clock = clock or SystemClock()
     with closing(_Door()) as door:
         while True:
@@ -131,6 +132,13 @@ async def run(read: Read, say: Say, clock: Clock | None = None) -> None:
             if orders.following is None or orders.stopped:
                 return
             loaded, before = orders.following, loaded
+            _warn(loaded)
+
+
+def _warn(loaded: Loaded) -> None:
+    """Once for each configuration that is read."""
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
 
 
 async def _sound(url: str, known: str, clock: Clock) -> str:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from opsconsole.alerts.intervals import NamedIntervals
 from opsconsole.alerts.matchers import checked, parse_matchers
 from opsconsole.model import Matcher, MatchOp
-from opsconsole.settings import Duration, Settings
+from opsconsole.settings import Duration, Settings, Text, Texts
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
@@ -20,8 +20,15 @@ def _matchers(texts: list[str]) -> list[str]:
     return texts
 
 
+def _names(pairs: dict[str, str]) -> dict[str, str]:
+    for name in pairs:
+        if not _LABEL.fullmatch(name):
+            raise ValueError(f"{name!r} is not a label's name")
+    return pairs
+
+
 def _expressions(pairs: dict[str, str]) -> dict[str, str]:
-    for name, pattern in pairs.items():
+    for name, pattern in _names(pairs).items():
         checked(Matcher(name, MatchOp.REGEX, pattern))
     return pairs
 
@@ -37,23 +44,30 @@ def _label_names(names: list[str]) -> list[str]:
     return names
 
 
+def _equal(names: list[str]) -> list[str]:
+    if wrong := next((name for name in names if not _LABEL.fullmatch(name)), None):
+        raise ValueError(f"{wrong!r} is not a label's name")
+    return names
+
+
 def _positive(duration: timedelta | None) -> timedelta | None:
     if duration is not None and duration <= timedelta(0):
         raise ValueError("must be longer than zero")
     return duration
 
 
-Matchers = Annotated[list[str], AfterValidator(_matchers)]
-Equals = dict[str, str]
-Expressions = Annotated[dict[str, str], AfterValidator(_expressions)]
-LabelNames = Annotated[list[str], AfterValidator(_label_names)]
+Matchers = Annotated[list[Text], AfterValidator(_matchers)]
+Equals = Annotated[Texts, AfterValidator(_names)]
+Expressions = Annotated[Texts, AfterValidator(_expressions)]
+LabelNames = Annotated[list[Text], AfterValidator(_label_names)]
+Equal = Annotated[list[Text], AfterValidator(_equal)]
 Positive = Annotated[Duration | None, AfterValidator(_positive)]
 
 
 class Route(Settings):
     """A node of the tree; what it leaves out it has from its parent."""
 
-    receiver: str | None = None
+    receiver: Text | None = None
     group_by: LabelNames | None = None
     group_wait: Duration | None = None
     group_interval: Positive = None
@@ -61,8 +75,8 @@ class Route(Settings):
     matchers: Matchers = Field(default_factory=list)
     match: Equals = Field(default_factory=dict)
     match_re: Expressions = Field(default_factory=dict)
-    mute_time_intervals: list[str] = Field(default_factory=list)
-    active_time_intervals: list[str] = Field(default_factory=list)
+    mute_time_intervals: list[Text] = Field(default_factory=list)
+    active_time_intervals: list[Text] = Field(default_factory=list)
     continue_: bool = Field(default=False, alias="continue")
     routes: list["Route"] = Field(default_factory=list)
 
@@ -79,7 +93,7 @@ class InhibitRule(Settings):
     target_matchers: Matchers = Field(default_factory=list)
     target_match: Equals = Field(default_factory=dict)
     target_match_re: Expressions = Field(default_factory=dict)
-    equal: LabelNames = Field(default_factory=list)
+    equal: Equal = Field(default_factory=list)
 
     def source(self) -> list[Matcher]:
         return matchers_of(self.source_matchers, self.source_match, self.source_match_re)
@@ -140,11 +154,11 @@ class Alerting(Settings):
 
 
 def matchers_of(texts: list[str], equals: dict[str, str], expressions: dict[str, str]) -> list[Matcher]:
-    """Matchers from today's syntax and from the two older ones."""
+    """Matchers from today's syntax and from the two older ones, whose expressions Alertmanager shows with their anchors."""
     return [
         *(matcher for text in texts for matcher in parse_matchers(text)),
         *(Matcher(name, MatchOp.EQUAL, value) for name, value in equals.items()),
-        *(Matcher(name, MatchOp.REGEX, value) for name, value in expressions.items()),
+        *(Matcher(name, MatchOp.REGEX, f"^(?:{value})$") for name, value in expressions.items()),
     ]
 
 

@@ -31,6 +31,8 @@ app = typer.Typer(
 )
 notify_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Notifications.")
 app.add_typer(notify_app, name="notify")
+routes_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The route tree.")
+app.add_typer(routes_app, name="routes")
 
 File = Annotated[Path | None, typer.Option("--config", help="The configuration file (default: ./opsconsole.yaml if it exists).")]
 _chosen: list[Path] = []
@@ -249,6 +251,63 @@ def notify_test(receiver: str, config: File = None) -> None:
             raise typer.Exit(1)
 
     _run(work())
+
+
+@routes_app.command("test")
+def routes_test(
+    labels: Annotated[list[str] | None, typer.Argument(help="The alert's labels, like severity=critical.")] = None,
+    config: File = None,
+    as_tree: Annotated[bool, typer.Option("--tree", help="Print the routes that lead there too.")] = False,
+    expected: Annotated[str | None, typer.Option("--verify", help="Receivers, with commas between; others are a no.")] = None,
+) -> None:
+    """Print the receivers that an alert with these labels reaches, in the order of the tree."""
+    from opsconsole.alerts.routing import build
+    from opsconsole.cli import routes
+
+    wanted = _typed(lambda: routes.labels_of(labels or []))
+    root = build(_loaded(config).config.alerting)
+    if as_tree:
+        print("\n".join(routes.tree(root, wanted)))
+    reached = ",".join(routes.receivers(root, wanted))
+    print(reached)
+    if expected is not None and expected != reached:
+        _fail(f"expected {expected}, but the alert reaches {reached}")
+
+
+@app.command()
+def silence(
+    matchers: Annotated[list[str] | None, typer.Argument(help='Whom: severity=info, or dag_id=~"orders_.*".')] = None,
+    config: File = None,
+    lasting: Annotated[str, typer.Option("--for", help="How long, from now on.")] = "1h",
+    until: Annotated[str | None, typer.Option(help="Until when instead: an RFC 3339 time or Unix seconds.")] = None,
+    comment: Annotated[str, typer.Option(help="Why.")] = "",
+    author: Annotated[str | None, typer.Option(help="Who (default: your login name).")] = None,
+    show: Annotated[
+        bool, typer.Option("--list", help="List the silences that hold or will, those with MATCHERS if given.")
+    ] = False,
+    expire: Annotated[str | None, typer.Option(help="End the silence with this id instead.")] = None,
+    url: Annotated[str | None, typer.Option(envvar="OPSCONSOLE_URL", help="The console (default: the configured one).")] = None,
+    api_key: Annotated[str | None, typer.Option(envvar="OPSCONSOLE_API_KEY", help="Of role operator or admin.")] = None,
+) -> None:
+    """Silence alerts on the running console; print the silence's id."""
+    from opsconsole.cli import silences
+
+    clock = SystemClock()
+    if expire is not None and (matchers or show):
+        raise typer.BadParameter("--expire stands alone")
+    if not (matchers or show or expire):
+        raise typer.BadParameter("say what to silence, like deployment=prod, or give --list or --expire")
+    wanted = _typed(lambda: silences.matchers_of(matchers or []))
+    far_end = silences.far_end(url, api_key, lambda: _loaded(config))
+    if expire is not None:
+        _run(silences.expire(far_end, expire))
+    elif show:
+        _run(silences.show(far_end, wanted, _say))
+    else:
+        ends = _typed(lambda: silences.end_of(clock.now(), lasting, until))
+        if not comment:
+            raise typer.BadParameter("say why, with --comment")
+        _run(silences.create(far_end, wanted, clock.now(), ends, silences.author(author), comment, _say))
 
 
 def _say(line: str) -> None:

@@ -10,6 +10,7 @@ from platformdirs import user_data_path
 
 from opsconsole import documents
 from opsconsole.collectors.statsd import mappings
+from opsconsole.config import alertmanager
 from opsconsole.config.contradictions import contradictions
 from opsconsole.config.files import dashboard_files, database_url, rule_files
 from opsconsole.config.sections import Config
@@ -34,6 +35,8 @@ class Loaded:
     rule_groups: tuple[rules.RuleGroup, ...]
     dashboards: tuple[Dashboard, ...]
     document: Document = field(repr=False)
+    warnings: tuple[str, ...] = ()
+    """What of the files could not be taken over, as `file:line: warning: message` lines."""
 
     def without_statsd(self) -> "Loaded":
         """The same without the StatsD address that deployments share."""
@@ -76,6 +79,7 @@ def from_document(document: Document, folder: Path, environment: Mapping[str, st
     """Check a parsed document. Raises ConfigError with every problem."""
     problems: list[str] = []
     config = placed(validated(document, folder, environment, problems), folder)
+    config, warnings = _imported(config, problems)
     if not problems:  # what sections say of each other means nothing while one of them is not understood
         problems += contradictions(document, config)
     interval, compat = config.rules.evaluation_interval, config.storage.metrics.promql_compat
@@ -85,7 +89,16 @@ def from_document(document: Document, folder: Path, environment: Mapping[str, st
     database = _collected(problems, lambda: database_url(config.storage.url, folder, document))
     if problems:
         raise ConfigError(problems)
-    return Loaded(config, folder, database or "", tuple(groups or ()), tuple(panels or ()), document)
+    return Loaded(config, folder, database or "", tuple(groups or ()), tuple(panels or ()), document, warnings)
+
+
+def _imported(config: Config, problems: list[str]) -> tuple[Config, tuple[str, ...]]:
+    """With the alerting of the Alertmanager configuration that it names, if it does; and what of that is not taken over."""
+    path = config.alerting.config_file
+    found = None if path is None else _collected(problems, lambda: alertmanager.load(path))
+    if found is None:
+        return config, ()
+    return config.model_copy(update={"alerting": config.alerting.with_file(found.settings)}), found.warnings
 
 
 def _collected(problems: list[str], ask: Callable[[], T]) -> T | None:

@@ -11,7 +11,8 @@ from opsconsole.rules.groups import AlertingRule
 
 
 def notes(loaded: Loaded) -> Iterator[str]:
-    """What is valid and may still not be meant, as `file:line: note: message` lines."""
+    """What is valid and may still not be meant, as `file:line: note: message` lines, after the warnings."""
+    yield from loaded.warnings
     config, document = loaded.config, loaded.document
     for place, entries, shipped in (
         (("rules", "files"), config.rules.files, "alert_rules"),

@@ -1,7 +1,9 @@
 """The sections of the configuration file: every stage's settings composed."""
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -70,7 +72,22 @@ class Listeners(Settings):
 
 
 class Alerting(AlertingSettings):
+    """`config_file` is an existing Alertmanager configuration, instead of the keys that such a file has."""
+
+    config_file: Path | None = None
     receivers: tuple[Receiver, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Alerting":
+        own = self.model_fields_set & {"global_", "route", "inhibit_rules", "time_intervals", "receivers"}
+        if self.config_file is not None and own:
+            raise ValueError(f"{min(own).rstrip('_')} goes without config_file: its file has that")
+        return self
+
+    def with_file(self, settings: Mapping[str, Any]) -> "Alerting":
+        """With what the file says, and with Alertmanager's ways where nothing else is said here."""
+        own = {key for key in ("resolve_wait", "tell_muted_ends") if key in self.model_fields_set}
+        return self.model_copy(update={key: value for key, value in settings.items() if key not in own})
 
 
 class Config(Settings):

@@ -45,6 +45,7 @@ class Slack(Settings):
     signing_secret: Secret | None = None
     api_url: WebAddress = "https://slack.com/api/"
     webhook_url: SecretAddress | None = None
+    send_resolved: bool | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> "Slack":
@@ -64,6 +65,7 @@ class Email(Settings):
     starttls: Literal["auto", "required", "off"] = "auto"
     username: str | None = None
     password: Secret | None = None
+    send_resolved: bool | None = None
 
     @field_validator("starttls", mode="before")
     @classmethod
@@ -92,10 +94,15 @@ class Email(Settings):
 
 
 class Webhook(Settings):
-    """Gets Alertmanager's webhook payload, version 4, with so many alerts at most (0: all)."""
+    """Gets Alertmanager's webhook payload, version 4, with so many alerts at most (0: all).
+
+    `authorization` is the value of that header.
+    """
 
     url: SecretAddress
+    authorization: Secret | None = None
     max_alerts: int = Field(default=0, ge=0)
+    send_resolved: bool | None = None
 
 
 class RateLimit(Settings):
@@ -174,7 +181,12 @@ class Receiver(Settings):
         return Rate(self.rate_limit.messages, self.rate_limit.per) if self.rate_limit else RATES[type(way)]
 
     def integrations(self) -> tuple[Integration, ...]:
-        return tuple(Integration(name, self.send_resolved) for name, _ in self.ways())
+        return tuple(Integration(name, self.tells_ends(way)) for name, way in self.ways())
+
+    def tells_ends(self, way: Slack | Email | Webhook | SecretStr) -> bool:
+        """As the way says itself, or else the receiver."""
+        own = None if isinstance(way, SecretStr) else way.send_resolved
+        return self.send_resolved if own is None else own
 
 
 def integrations(receivers: Iterable[Receiver]) -> dict[str, tuple[Integration, ...]]:

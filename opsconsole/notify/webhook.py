@@ -21,11 +21,14 @@ class WebhookPost:
 
     def __init__(self, settings: Webhook, http: httpx.AsyncClient, clock: Clock, public_url: str) -> None:
         self._url, self._most = settings.url.get_secret_value(), settings.max_alerts
+        self._authorization = settings.authorization.get_secret_value() if settings.authorization else None
         self._http, self._clock, self._public_url = http, clock, public_url.rstrip("/")
 
     async def send(self, letter: Letter) -> Receipt:
         """The `Idempotency-Key` lets a consumer see that a repeat after a crash is one."""
         headers = {"Idempotency-Key": letter.notification.key.encode("ascii", "backslashreplace").decode()}
+        if self._authorization is not None:
+            headers["Authorization"] = self._authorization
         body = payload(letter.notification, self._public_url, self._most)
         response = await post(self._http, self._url, self._clock.now(), json=body, headers=headers)
         return Receipt(f"HTTP {response.status_code} {' '.join(response.text[:200].split())}".rstrip())

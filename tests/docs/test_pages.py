@@ -76,6 +76,7 @@ def _completed(value: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A fragment with what it names and does not show: deployments, receivers, the files of secrets."""
     alerting, secret = value.get("alerting", {}), folder / "secret"
     secret.write_text("a secret text")
+    (folder / "alertmanager.yml").write_text("route: {receiver: a}\nreceivers: [{name: a}]\n")
     wanted = [*value.get("slas", []), *value.get("heartbeats", {}).get("checks", [])]
     names = {one["deployment"] for one in wanted if "deployment" in one}
     if names and "deployments" not in value:
@@ -91,7 +92,8 @@ def _completed(value: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _with_files(value: Any, secret: str) -> Any:
     if isinstance(value, dict):
-        return {key: secret if key.endswith("_file") else _with_files(item, secret) for key, item in value.items()}
+        secrets = {key for key in value if key.endswith("_file") and key != "config_file"}
+        return {key: secret if key in secrets else _with_files(item, secret) for key, item in value.items()}
     return [_with_files(item, secret) for item in value] if isinstance(value, list) else value
 
 

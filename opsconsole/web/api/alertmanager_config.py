@@ -58,7 +58,7 @@ def _receiver(receiver: Receiver) -> dict[str, Any]:
     for _, way in receiver.ways():
         if not isinstance(way, Secret):
             kind, settings = _way(way)
-            kinds.setdefault(kind, []).append({"send_resolved": receiver.send_resolved, **settings})
+            kinds.setdefault(kind, []).append({"send_resolved": receiver.tells_ends(way), **settings})
     return {"name": receiver.name, **kinds}
 
 

@@ -60,7 +60,7 @@ def test_children_inherit_what_they_leave_out() -> None:
 def test_group_keys_are_alertmanagers() -> None:
     labels = Labels(alertname="A", severity="critical", team="data")
     (pager,) = routes_of(tree(TREE), {"severity": "critical"})
-    assert pager.group_key(labels) == '{}/{severity=~"high|critical"}/{severity="critical"}:{alertname="A"}'
+    assert pager.group_key(labels) == '{}/{severity=~"^(?:high|critical)$"}/{severity="critical"}:{alertname="A"}'
 
 
 def test_routes_with_the_same_matchers_keep_their_groups_apart() -> None:

@@ -127,6 +127,12 @@ class Telemetry:
             "integration",
             "outcome",
         )
+        self.receiver_failing = self._gauge(
+            "opsconsole_receiver_failing",
+            "1 from a receiver's third failed attempt in a row, or its first refusal for good, until it delivers again.",
+            "receiver",
+            "integration",
+        )
         self.notification_seconds = self._histogram(
             "opsconsole_notification_attempt_duration_seconds", "How long an attempt to deliver took.", "receiver", "integration"
         )

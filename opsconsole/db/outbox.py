@@ -294,6 +294,32 @@ async def told_of(session: Session, incident_ids: Sequence[int], receiver: str) 
     return sorted(found)
 
 
+async def last_outcome(session: Session, receiver: str, integration: str) -> tuple[str, int]:
+    """How an integration's last attempt came out, and which of its row's it was; an empty word where there was none."""
+    query = (
+        sa.select(attempts.c.outcome, outbox.c.attempts)
+        .join(outbox, outbox.c.id == attempts.c.outbox_id)
+        .where(outbox.c.receiver == receiver, outbox.c.integration == integration)
+        .order_by(attempts.c.id.desc())
+        .limit(1)
+    )
+    row = (await session.execute(query)).one_or_none()
+    return ("", 0) if row is None else (row.outcome, row.attempts)
+
+
+async def owed_about(session: Session, alertname: str, most: int = 100) -> list[Owed]:
+    """What is owed of incidents whose group has this alert's name, oldest first."""
+    named = incidents.c.group_labels["alertname"].as_string() == alertname
+    query = (
+        sa.select(outbox)
+        .join(incidents, incidents.c.id == outbox.c.incident_id)
+        .where(outbox.c.state == "owed", named)
+        .order_by(outbox.c.id)
+        .limit(most)
+    )
+    return [as_owed(row) for row in await session.execute(query)]
+
+
 async def depth(session: Session) -> tuple[int, datetime | None]:
     """How many notifications are owed, and when the oldest was written."""
     row = (

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import httpx
 
 from opsconsole import db
 from opsconsole.clock import Clock
+from opsconsole.db.outbox import Owed
 from opsconsole.db.storms import Picture
-from opsconsole.model import Notification
+from opsconsole.model import Notification, Occasion
 from opsconsole.notify import senders, storms
 from opsconsole.notify.lane import Fallback, Lane, Office, lanes
 from opsconsole.notify.message import Message, compose
@@ -20,6 +22,9 @@ from opsconsole.notify.settings import Receiver
 from opsconsole.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
+
+FAILING = "OpsConsoleReceiverFailing"
+"""The packaged alert that a receiver fails; its label `receiver` says which."""
 
 
 class Courier:
@@ -42,16 +47,22 @@ class Courier:
         self._office = Office(database, clock, telemetry, self._compose, self._summary, on_change)
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._lanes = self._built(receivers)
+        self._receivers, self._diverted, self._known = tuple(receivers), frozenset[str](), False
 
     def reconfigure(self, receivers: Sequence[Receiver]) -> None:
         """Go on with other receivers; what is under way ends with the old ones."""
         self._lanes = self._built(receivers)
+        self._receivers, self._known = tuple(receivers), False
 
     async def step(self, now: datetime) -> None:
         """Start a lane for everything that is due."""
         async with self._db.read() as session:
             owed, oldest = await db.outbox.depth(session)
             due = await db.outbox.due_lanes(session, now) if owed else []
+            failing = await db.outbox.owed_about(session, FAILING) if owed else []
+            if not self._known:
+                await self._recall(session)
+        await self._divert(failing, now)
         self._telemetry.outbox_owed.set(owed)
         self._telemetry.outbox_oldest.set((oldest or now).timestamp())
         for key in due:
@@ -90,6 +101,22 @@ class Courier:
         finally:
             del self._running[key]
 
+    async def _recall(self, session: db.Session) -> None:
+        """Which receivers failed before a restart."""
+        for (receiver, integration), lane in self._lanes.items():
+            lane.stands(*await db.outbox.last_outcome(session, receiver, integration))
+        self._known = True
+
+    async def _divert(self, owed: Sequence[Owed], now: datetime) -> None:
+        """That a receiver fails is told by another one too: its fallback, or the first that does not fail as well."""
+        for one in owed:
+            names = {alert.labels.get("receiver", "") for alert in one.notification.alerts}
+            if one.key not in self._diverted and one.notification.receiver in names:
+                async with self._db.begin() as session:
+                    for integration, told in diverted(one.notification, self._receivers, names):
+                        await db.outbox.owe(session, integration, [told], now)
+        self._diverted = frozenset(one.key for one in owed)
+
     async def _give_up(self, receiver: str, integration: str, now: datetime) -> None:
         """Owed to a receiver that the configuration no longer has."""
         async with self._db.begin() as session:
@@ -114,3 +141,15 @@ class Courier:
 
     def _summary(self, picture: Picture) -> Message:
         return storms.message(picture, self._public_url)
+
+
+def diverted(
+    notification: Notification, receivers: Sequence[Receiver], failing: Collection[str]
+) -> Iterator[tuple[str, Notification]]:
+    """The notification for another receiver, by each of its ways: the fallback comes first, and none that fails."""
+    fallback = next((one.fallback for one in receivers if one.name == notification.receiver), None)
+    sound = [one for one in receivers if one.name not in failing and one.name != notification.receiver]
+    for deputy in sorted(sound, key=lambda one: one.name != fallback)[:1]:
+        for integration in deputy.integrations():
+            if integration.send_resolved or notification.occasion is not Occasion.RESOLVED:
+                yield integration.name, replace(notification, receiver=deputy.name)

@@ -26,6 +26,8 @@ LEASE = timedelta(seconds=30)
 """A claim outlives the deadline, so that nobody sends again what is being sent; after a crash it frees the row."""
 MOST_AT_ONCE = 4
 MOST_CLAIMED = 20
+FAILING_AFTER = 3
+"""Failed attempts in a row from which a receiver is said to fail."""
 MOST_SORTED = 2000
 """Waiting incidents looked at in one transaction; in a storm, the rest has the next round."""
 _RECORD_DELAYS = (0.2, 1.0, 3.0)
@@ -75,6 +77,7 @@ class Lane:
         self._rate, self._bucket = rate, Bucket(rate)
         self.receiver, self.integration = receiver, integration
         self._paused_until: datetime | None = None
+        self._failures = 0
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def run(self) -> None:
@@ -267,8 +270,15 @@ class Lane:
             if integration.send_resolved or notification.occasion is not Occasion.RESOLVED:
                 await db.outbox.owe(session, integration.name, [told], now)
 
+    def stands(self, outcome: str, failures: int) -> None:
+        """The last attempt came out so, after so many failures in a row."""
+        self._failures = 0 if outcome in ("", "delivered") else failures
+        failing = outcome == "permanent" or self._failures >= FAILING_AFTER
+        self._office.telemetry.receiver_failing.labels(self.receiver, self.integration).set(failing)
+
     def _count(self, attempt: _Attempt) -> None:
         telemetry, who = self._office.telemetry, (self.receiver, self.integration)
+        self.stands(attempt.outcome, self._failures + 1)
         telemetry.notification_attempts.labels(*who, attempt.outcome).inc()
         telemetry.notification_seconds.labels(*who).observe(attempt.seconds)
         if attempt.error is None:

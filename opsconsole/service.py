@@ -19,6 +19,7 @@ import httpx
 from opsconsole import content, engine
 from opsconsole.airflow.links import Links
 from opsconsole.alerts import posted
+from opsconsole.alerts.incidents import Incidents
 from opsconsole.alerts.keeper import AlertKeeper
 from opsconsole.alerts.routing import longest_wait
 from opsconsole.alerts.silencing import Silences
@@ -242,6 +243,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
             muted=keeper.muted,
             silences=silences,
             keeper=keeper,
+            incidents=Incidents(db, keeper, told),
             alerting=config.alerting,
             receivers=config.alerting.receivers,
             evaluated=lambda key: GroupStanding(by_key[key].whole, by_key[key].rules),

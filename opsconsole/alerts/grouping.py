@@ -44,8 +44,15 @@ def needs(
     now: datetime,
     repeat_interval: timedelta,
     send_resolved: bool = True,
+    *,
+    acknowledged: bool = False,
+    again_from: datetime | None = None,
 ) -> Decision | None:
-    """Whether a group that stands so is to be told; None where its receiver knows already."""
+    """Whether a group that stands so is to be told; None where its receiver knows already.
+
+    What is `acknowledged` is not repeated. `again_from` is when it was last held back no longer: what was told only before
+    that is told once more.
+    """
     if told.at is None:
         return Decision(Occasion.OPENED, "new") if firing else None
     if not firing <= told.firing:
@@ -55,7 +62,9 @@ def needs(
         return Decision(Occasion.RESOLVED, "all resolved") if told.firing else None
     if send_resolved and not resolved <= told.resolved:
         return Decision(Occasion.CHANGED, f"{len(resolved - told.resolved)} resolved")
-    if told.at < now - repeat_interval:
+    if again_from is not None and told.at < again_from <= now:
+        return Decision(Occasion.REPEATED, "still firing after it was held back")
+    if told.at < now - repeat_interval and not acknowledged:
         return Decision(Occasion.REPEATED, "still firing")
     return None
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from opsconsole.alerts.grouping import Decision, Told, first_look, needs, next_look
 from opsconsole.alerts.routing import Node, routes_of
-from opsconsole.model import Alert, AlertState, Integration, Labels
+from opsconsole.model import NOBODY, Alert, AlertState, Handling, Integration, Labels
 
 
 @dataclass(slots=True, eq=False)
@@ -18,6 +18,8 @@ class Held:
     fingerprint: str
     written_at: datetime
     groups: list["Group"] = field(default_factory=list)
+    let_go: frozenset[Labels] = frozenset()
+    """Group labels of the incidents that a person resolved while it fired: there it is not told any more."""
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +78,7 @@ class Groups:
         self._root = root
         self._groups: dict[str, Group] = {}
         self._alike: dict[Labels, set[Group]] = {}
+        self._handling: dict[Labels, Handling] = {}
 
     def __iter__(self) -> Iterator[Group]:
         return iter(self._groups.values())
@@ -87,6 +90,8 @@ class Groups:
         """Put an alert into the groups of its routes; an alert of the same labels makes way for it."""
         placed = []
         for node in routes_of(self._root, held.alert.labels):
+            if held.let_go and node.group_labels(held.alert.labels) in held.let_go:
+                continue
             since = held.alert.fired_at or held.alert.active_at
             look = first_look(node.timers, since, held.alert.active_at if held.alert.ends_at else None)
             key = node.group_key(held.alert.labels)
@@ -114,6 +119,36 @@ class Groups:
             self._alike[group.labels].discard(group)
             if not self._alike[group.labels]:
                 del self._alike[group.labels]
+
+    def alike(self, labels: Labels) -> list[Group]:
+        """The groups of these labels, which share an incident, in the order of their keys."""
+        return sorted(self._alike.get(labels, ()), key=lambda group: group.key)
+
+    def handling(self, labels: Labels) -> Handling:
+        """Who has the open incident of these group labels in hand."""
+        return self._handling.get(labels, NOBODY)
+
+    def handle(self, labels: Labels, handling: Handling, now: datetime) -> None:
+        """The open incident of these group labels is handled so; a snooze that ends is looked at when it does."""
+        self._handling[labels] = handling
+        for group in self._alike.get(labels, ()):
+            group.flush_at = _not_after_snooze(group.flush_at, handling, now)
+
+    def next_flush(self, group: Group, now: datetime) -> datetime:
+        return _not_after_snooze(now + group.route.timers.group_interval, self.handling(group.labels), now)
+
+    def forget_handling(self, labels: Labels) -> None:
+        """The incident of these group labels is closed."""
+        self._handling.pop(labels, None)
+
+    def let_go(self, labels: Labels) -> None:
+        """A person resolved the incident of these group labels: their groups end, and their alerts join no others."""
+        for group in self.alike(labels):
+            for held in group.members.values():
+                held.let_go |= {labels}
+                held.groups = [one for one in held.groups if one is not group]
+            self.drop(group)
+        self.forget_handling(labels)
 
     def incident_fires(self, group: Group) -> bool:
         """Whether any group with these labels still has a firing alert: several routes may share an incident."""
@@ -150,15 +185,20 @@ class Plan:
 
 
 def plan(
-    group: Group, muted: Callable[[Labels], bool], integrations: Sequence[Integration], now: datetime, tell_ends: bool = True
+    group: Group,
+    muted: Callable[[Labels], bool],
+    integrations: Sequence[Integration],
+    now: datetime,
+    tell_ends: bool = True,
+    handling: Handling = NOBODY,
 ) -> Plan:
-    """Look at a group. A muted alert is left out, and so is every one while the route is quiet.
+    """Look at a group. A muted alert is left out, and so is every one while the route is quiet or its incident is snoozed.
 
     With `tell_ends` the end of an alert that was told as firing is told all the same: an incident whose start somebody heard of
     must not stay open at their end (Alertmanager would leave it so).
     """
     members = tuple((held, held.alert) for held in group.members.values())
-    quiet = bool(group.route.quiet_by(now))
+    quiet = handling.snoozed(now) or bool(group.route.quiet_by(now))
     heard = [
         (held, alert)
         for held, alert in members
@@ -171,7 +211,16 @@ def plan(
     now_resolved = frozenset(names[alert.labels] for alert in resolved)
 
     def decide(send_resolved: bool) -> Decision | None:
-        return needs(group.told, now_firing, now_resolved, now, group.route.timers.repeat_interval, send_resolved)
+        return needs(
+            group.told,
+            now_firing,
+            now_resolved,
+            now,
+            group.route.timers.repeat_interval,
+            send_resolved,
+            acknowledged=handling.is_acknowledged,
+            again_from=handling.snoozed_until,
+        )
 
     decisions = {wants: decide(wants) if heard else None for wants in (True, False)}
     owed = [
@@ -182,6 +231,10 @@ def plan(
     decision = decisions[not integrations or any(integration.send_resolved for integration in integrations)]
     told = Told(now, now_firing, now_resolved, group.told.sequence + 1) if decision else group.told
     return Plan(group, members, firing, resolved, decision, tuple(owed), told)
+
+
+def _not_after_snooze(at: datetime, handling: Handling, now: datetime) -> datetime:
+    return min(at, handling.snoozed_until) if handling.snoozed_until is not None and handling.snoozed(now) else at
 
 
 def _ends_what_was_told(held: Held, alert: Alert, told: Told) -> bool:

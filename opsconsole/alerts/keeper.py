@@ -6,7 +6,8 @@ repeats nothing.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import DataError, IntegrityError
@@ -173,7 +174,17 @@ class AlertKeeper:
 
     def _plans(self, due: Sequence[Group], now: datetime) -> list[Plan]:
         ends = self._settings.tell_muted_ends
-        return [plan(group, lambda labels: bool(self.muted(labels, now)), self._integrations(group), now, ends) for group in due]
+        return [
+            plan(
+                group,
+                lambda labels: bool(self.muted(labels, now)),
+                self.integrations(group),
+                now,
+                ends,
+                self._groups.handling(group.labels),
+            )
+            for group in due
+        ]
 
     def _own(self, outcome: Outcome, scope: str) -> Outcome:
         """Leave out alerts whose very labels another scope has open: the first scope to find a thing keeps it."""
@@ -260,7 +271,7 @@ class AlertKeeper:
             async with self._db.begin() as session:
                 done = [await flush.write(session, one, self._groups, now) for one in plans]
         else:
-            done = [flush.Flushed(one, one.group.incident_id, one.group.opened_at) for one in plans]
+            done = [flush.unwritten(one) for one in plans]
         for one in done:
             flush.apply(one, self._groups, now)
             _tell(one)
@@ -274,6 +285,11 @@ class AlertKeeper:
             found = await db.alerts.open_alerts(session)
             open_alerts = [_held(row_id, prolonged(alert, now, timeout)) for row_id, alert in found]
             told = await db.incidents.told_groups(session)
+            let_go: dict[int, set[Labels]] = {}
+            for row_id, labels in await db.alerts.let_go(session):
+                let_go.setdefault(row_id, set()).add(labels)
+            for held in open_alerts:
+                held.let_go = frozenset(let_go.get(held.id, ()))
             heard = {(row.incident_id, fingerprint) for row in told for fingerprint in row.firing}
             for incident_id, row_id, alert in await db.alerts.resolved_of_open_incidents(session):
                 held = _held(row_id, alert)
@@ -282,6 +298,8 @@ class AlertKeeper:
             for held in open_alerts:
                 if held.alert.state is AlertState.FIRING:
                     groups.place(held)
+            for handled in await db.incidents.open_handled(session):
+                groups.handle(handled.group_labels, handled.handling, now)
             lost = [row for row in told if not flush.restore(row, groups)]
             await db.incidents.delete_groups(session, [row.key for row in lost])
             await db.incidents.close_orphans(session, {group.labels for group in groups}, self._clock.now())
@@ -300,7 +318,13 @@ class AlertKeeper:
         source = self._inhibitor().source_of(labels)
         return () if source is None else (self._open[source].fingerprint,)
 
-    def _integrations(self, group: Group) -> Sequence[Integration]:
+    @asynccontextmanager
+    async def standing_still(self) -> AsyncIterator[Groups]:
+        """The groups, of which nothing changes meanwhile but what who asks for them changes, after it has committed it."""
+        async with self._lock:
+            yield self._groups
+
+    def integrations(self, group: Group) -> Sequence[Integration]:
         return self._receivers.get(group.route.receiver, ())
 
     def _count(self) -> None:

@@ -65,6 +65,17 @@ async def resolved_of_open_incidents(session: Session) -> list[tuple[int, int, A
     return [(row.incident_id, row.id, alert_of(row)) for row in await session.execute(query)]
 
 
+async def let_go(session: Session) -> list[tuple[int, Labels]]:
+    """(alert id, group labels) of alerts that are open still although a person has resolved their incident of these labels."""
+    query = (
+        sa.select(incident_alerts.c.alert_id, incidents.c.group_labels)
+        .join(incidents, incidents.c.id == incident_alerts.c.incident_id)
+        .join(alerts, alerts.c.id == incident_alerts.c.alert_id)
+        .where(incidents.c.resolved_by.is_not(None), alerts.c.open_fingerprint.is_not(None))
+    )
+    return [(row.alert_id, Labels(row.group_labels)) for row in await session.execute(query)]
+
+
 async def add(session: Session, new: Sequence[Alert]) -> list[int]:
     """Begin episodes; answers their rows' ids in the order given."""
     if not new:

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from opsconsole.db.base import BigId, Json, Session, UtcTime, metadata
-from opsconsole.model import Labels
+from opsconsole.model import Handling, Labels
 
 incidents = sa.Table(
     "incidents",
@@ -24,6 +25,9 @@ incidents = sa.Table(
     sa.Column("closed_at", UtcTime, index=True),
     sa.Column("acknowledged_at", UtcTime),
     sa.Column("acknowledged_by", sa.Text),
+    sa.Column("assignee", sa.Text),
+    sa.Column("snoozed_until", UtcTime),
+    sa.Column("resolved_by", sa.Text),  # who said it is over, where a person did: its alerts are not told until they end
 )
 
 incident_alerts = sa.Table(
@@ -65,16 +69,25 @@ class GroupRow:
     sequence: int
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open incident; `is_new` where it was made just now."""
+
+    id: int
+    opened_at: datetime
+    is_new: bool
+
+
 async def open_incident(
     session: Session, group_labels: Labels, title: str, severity: str, opened_at: datetime, deployment: str
-) -> tuple[int, datetime]:
-    """The open incident of these group labels, made where there is none: its id, and since when it is open."""
+) -> Opened:
+    """The open incident of these group labels, made where there is none."""
     key = repr(group_labels)
     known = (
         await session.execute(sa.select(incidents.c.id, incidents.c.opened_at).where(incidents.c.open_key == key))
     ).one_or_none()
     if known is not None:
-        return known.id, known.opened_at
+        return Opened(known.id, known.opened_at, is_new=False)
     made = await session.execute(
         sa.insert(incidents).values(
             group_labels=dict(group_labels),
@@ -86,11 +99,11 @@ async def open_incident(
         )
     )
     assert made.inserted_primary_key is not None
-    return made.inserted_primary_key.id, opened_at
+    return Opened(made.inserted_primary_key.id, opened_at, is_new=True)
 
 
 async def refresh_incident(session: Session, incident_id: int, title: str, severity: str) -> bool:
-    """False where the incident has been closed."""
+    """Bring an open incident's title and severity up to date; False where it has been closed."""
     done = await session.execute(
         sa.update(incidents)
         .where(incidents.c.id == incident_id, incidents.c.closed_at.is_(None))
@@ -99,12 +112,56 @@ async def refresh_incident(session: Session, incident_id: int, title: str, sever
     return bool(done.rowcount)
 
 
-async def close_incident(session: Session, incident_id: int, closed_at: datetime) -> None:
-    await session.execute(
+async def close_incident(session: Session, incident_id: int, closed_at: datetime, resolved_by: str | None = None) -> bool:
+    """False where it is closed already. `resolved_by` is the person who said that it is over; its alerts may still fire."""
+    done = await session.execute(
         sa.update(incidents)
         .where(incidents.c.id == incident_id, incidents.c.closed_at.is_(None))
-        .values(closed_at=closed_at, open_key=None)
+        .values(closed_at=closed_at, open_key=None, resolved_by=resolved_by)
     )
+    return bool(done.rowcount)
+
+
+@dataclass(frozen=True, slots=True)
+class HandledRow:
+    """An incident as those who handle it need it."""
+
+    id: int
+    group_labels: Labels
+    severity: str
+    opened_at: datetime
+    closed_at: datetime | None
+    handling: Handling
+
+
+async def handled(session: Session, incident_id: int) -> HandledRow | None:
+    """The incident, kept from other writers until the transaction ends."""
+    query = sa.select(incidents).where(incidents.c.id == incident_id).with_for_update()
+    row = (await session.execute(query)).one_or_none()
+    return None if row is None else _handled(row)
+
+
+async def open_handled(session: Session) -> list[HandledRow]:
+    """Every open incident."""
+    return [_handled(row) for row in await session.execute(sa.select(incidents).where(incidents.c.closed_at.is_(None)))]
+
+
+async def save_handling(session: Session, incident_id: int, handling: Handling) -> None:
+    await session.execute(
+        sa.update(incidents)
+        .where(incidents.c.id == incident_id)
+        .values(
+            acknowledged_at=handling.acknowledged_at,
+            acknowledged_by=handling.acknowledged_by or None,
+            assignee=handling.assignee or None,
+            snoozed_until=handling.snoozed_until,
+        )
+    )
+
+
+def _handled(row: Any) -> HandledRow:
+    handling = Handling(row.acknowledged_at, row.acknowledged_by or "", row.assignee or "", row.snoozed_until)
+    return HandledRow(row.id, Labels(row.group_labels), row.severity, row.opened_at, row.closed_at, handling)
 
 
 async def link_alerts(session: Session, incident_id: int, alert_ids: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from opsconsole.db.base import BigId, Json, Session, UtcTime, metadata
 from opsconsole.db.incidents import incidents
-from opsconsole.model import Alert, AlertState, Labels, Notification, Occasion
+from opsconsole.model import Alert, AlertState, Handling, Labels, Notification, Occasion
 
 outbox = sa.Table(
     "outbox",
@@ -354,6 +354,8 @@ def as_payload(notification: Notification) -> dict[str, Any]:
         "closed_at": notification.closed_at.isoformat() if notification.closed_at else None,
         "firing": [_from_alert(alert) for alert in notification.firing],
         "resolved": [_from_alert(alert) for alert in notification.resolved],
+        "handling": _from_handling(notification.handling),
+        "news": notification.news,
     }
 
 
@@ -371,6 +373,27 @@ def from_payload(payload: Mapping[str, Any]) -> Notification:
         closed_at=_time(payload["closed_at"]),
         firing=tuple(_to_alert(alert) for alert in payload["firing"]),
         resolved=tuple(_to_alert(alert) for alert in payload["resolved"]),
+        handling=_to_handling(payload.get("handling") or {}),
+        news=payload.get("news", ""),
+    )
+
+
+def _from_handling(handling: Handling) -> dict[str, Any]:
+    times = {name: getattr(handling, name) for name in ("acknowledged_at", "snoozed_until")}
+    return {
+        "acknowledged_by": handling.acknowledged_by,
+        "assignee": handling.assignee,
+        **{name: time.isoformat() if time else None for name, time in times.items()},
+    }
+
+
+def _to_handling(row: Mapping[str, Any]) -> Handling:
+    """What was owed by an earlier version says nothing of it."""
+    return Handling(
+        _time(row.get("acknowledged_at")),
+        row.get("acknowledged_by", ""),
+        row.get("assignee", ""),
+        _time(row.get("snoozed_until")),
     )
 
 

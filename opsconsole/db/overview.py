@@ -31,6 +31,9 @@ class IncidentRow:
     closed_at: datetime | None
     acknowledged_at: datetime | None
     acknowledged_by: str | None
+    assignee: str | None
+    snoozed_until: datetime | None
+    resolved_by: str | None
     ended_at: datetime | None
     firing: int
     alerts: int

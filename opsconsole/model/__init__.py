@@ -15,6 +15,7 @@ from opsconsole.model.dag import (
 from opsconsole.model.errors import CollectError, ConfigError, OpsConsoleError
 from opsconsole.model.finding import Finding, Verdict
 from opsconsole.model.headline import SEVERITIES, headline, summary, worst_severity
+from opsconsole.model.incident import NOBODY, Handling, Happening, IncidentEvent
 from opsconsole.model.labels import Labels
 from opsconsole.model.notification import DeliveryError, Integration, Notification, Occasion
 from opsconsole.model.sample import Sample
@@ -45,6 +46,7 @@ from opsconsole.model.status import ComponentStatus, Status, worst
 
 __all__ = [
     "FINAL_RUN_STATES",
+    "NOBODY",
     "OPEN_RUN_STATES",
     "OPEN_TASK_STATES",
     "SEVERITIES",
@@ -62,6 +64,9 @@ __all__ = [
     "DagRun",
     "DeliveryError",
     "Finding",
+    "Handling",
+    "Happening",
+    "IncidentEvent",
     "Integration",
     "Labels",
     "MatchOp",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from opsconsole.model.alert import Alert
+from opsconsole.model.incident import NOBODY, Handling
 from opsconsole.model.labels import Labels
 
 
@@ -15,6 +16,7 @@ class Occasion(enum.StrEnum):
     CHANGED = "changed"
     REPEATED = "repeated"
     RESOLVED = "resolved"
+    HANDLED = "handled"
     TEST = "test"
     SUMMARY = "summary"
 
@@ -25,6 +27,7 @@ class Notification:
 
     `firing` and `resolved` hold the group's alerts, oldest first; `opened_at` and `closed_at` give the downtime.
     `key` is the idempotency key: the same key is the same message. `group_key` names the alert group as Alertmanager does.
+    `handling` says who has the incident in hand, and on the occasion HANDLED `news` what a person just did, in a sentence.
     """
 
     key: str
@@ -38,6 +41,8 @@ class Notification:
     firing: tuple[Alert, ...]
     resolved: tuple[Alert, ...]
     group_key: str = ""
+    handling: Handling = NOBODY
+    news: str = ""
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
@@ -46,10 +51,12 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """One of a receiver's ways to be told, such as `slack`, `email` or `apprise[1]`; not every one wants the good news too."""
+    """One of a receiver's ways to be told, such as `slack`, `email` or `apprise[1]`; not every one wants the good news too, and
+    few what people do about an incident."""
 
     name: str
     send_resolved: bool = True
+    send_handling: bool = False
 
 
 class DeliveryError(Exception):

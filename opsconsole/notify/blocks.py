@@ -24,6 +24,8 @@ def blocks(message: Message) -> list[dict[str, Any]]:
         HeaderBlock(text=PlainTextObject(text=f"{shape(message)} {message.title}"[:150], emoji=False)),
         SectionBlock(text=_text(f"*{escaped(message.verdict)}*")),
     ]
+    if message.handling:
+        made.append(ContextBlock(elements=[_text(escaped(message.handling))]))
     if message.facts:
         fields = [_text(f"*{escaped(fact.name)}*\n{escaped(fact.value)}", 1900) for fact in message.facts[:10]]
         made.append(SectionBlock(fields=fields))
@@ -46,7 +48,10 @@ def reply(letter: Letter) -> str:
     """What changed since the thread was last told, in a line or a few."""
     notification, message = letter.notification, letter.message
     if notification.occasion is Occasion.RESOLVED:
-        return f"● Resolved after {in_words(downtime(notification) or notification.at - notification.opened_at)}."
+        told = f"● Resolved after {in_words(downtime(notification) or notification.at - notification.opened_at)}."
+        return " ".join([told, *([escaped(_cut(notification.news))] if notification.news else [])])
+    if notification.occasion is Occasion.HANDLED:
+        return escaped(_cut(notification.news))
     if notification.occasion is Occasion.REPEATED:
         return f"{shape(message)} {escaped(message.verdict)}"
     known = set((letter.reference or {}).get("firing", ()))
@@ -105,6 +110,10 @@ def _whole(pieces: Iterable[str], separator: str) -> list[str]:
             left -= len(piece) + len(separator)
             kept.append(piece)
     return kept
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 1] + "…"
 
 
 def _target(url: str) -> str:

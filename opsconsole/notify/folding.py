@@ -12,6 +12,9 @@ from datetime import datetime
 from opsconsole.db.outbox import Owed
 from opsconsole.model import Notification, Occasion
 
+_ADDS_NOTHING = (Occasion.REPEATED, Occasion.HANDLED)
+"""Occasions that say less than whatever was not sent before them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -50,6 +53,7 @@ def fold(older: Notification, newer: Notification) -> Notification:
     missed = tuple(alert for alert in older.resolved if alert.labels not in told)
     opening = older.occasion is Occasion.OPENED and newer.occasion is not Occasion.RESOLVED
     occasion = Occasion.OPENED if opening else newer.occasion
-    if newer.occasion is Occasion.REPEATED and not opening:
+    if newer.occasion in _ADDS_NOTHING and not opening:
         occasion = older.occasion
-    return replace(newer, occasion=occasion, resolved=missed + newer.resolved)
+    news = " ".join(text for text in (older.news, newer.news) if text)
+    return replace(newer, occasion=occasion, resolved=missed + newer.resolved, news=news)

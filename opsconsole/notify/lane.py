@@ -262,8 +262,8 @@ class Lane:
         )
 
     async def _escalate(self, session: db.Session, notification: Notification, now: datetime) -> None:
-        """Owe it to the fallback, once: the same notification is the same key."""
-        if self._fallback is None:
+        """Owe it to the fallback, once: the same notification is the same key. What people do is no reason to tell others."""
+        if self._fallback is None or notification.occasion is Occasion.HANDLED:
             return
         told = replace(notification, receiver=self._fallback.name)
         for integration in self._fallback.integrations:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from opsconsole.model import Alert, AlertState, Notification, Occasion, headline, summary, worst_severity
+from opsconsole.model import Alert, AlertState, Handling, Notification, Occasion, headline, summary, worst_severity
 from opsconsole.secrets import redacted
 
 MOST_TITLE = 80
@@ -72,6 +72,8 @@ class Message:
     more: int = 0
     steps: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
+    handling: str = ""
+    """Who has it in hand, in a line; empty where nobody has."""
 
 
 def compose(notification: Notification, public_url: str, steps_of: Callable[[str], Sequence[str]] = lambda _: ()) -> Message:
@@ -97,7 +99,21 @@ def compose(notification: Notification, public_url: str, steps_of: Callable[[str
         more=max(0, len(shown) - MOST_ALERTS),
         steps=() if resolved else tuple(_cut_step(step, 360) for step in steps_of(runbook)),
         links=tuple(_links(notification.incident_id, speaker, runbook, public_url)),
+        handling=handled(notification.handling, notification.at),
     )
+
+
+def handled(handling: Handling, now: datetime) -> str:
+    """Such as `Acknowledged by anna at 12:00:05 UTC · assigned to ben`."""
+    said = []
+    if handling.acknowledged_at is not None:
+        said.append(f"acknowledged by {handling.acknowledged_by} at {clock_time(handling.acknowledged_at, now)}")
+    if handling.assignee:
+        said.append(f"assigned to {handling.assignee}")
+    if handling.snoozed_until is not None and handling.snoozed(now):
+        said.append(f"snoozed until {clock_time(handling.snoozed_until, now)}")
+    line = " · ".join(said)
+    return line[:1].upper() + line[1:]
 
 
 def downtime(notification: Notification) -> timedelta | None:
@@ -143,7 +159,8 @@ def _verdict(notification: Notification, resolved: bool) -> str:
     since = clock_time(notification.opened_at, now)
     if resolved:
         lasted = downtime(notification) or timedelta(0)
-        return f"Resolved after {in_words(lasted)}: {since} to {clock_time(notification.opened_at + lasted, now)}."
+        told = f"Resolved after {in_words(lasted)}: {since} to {clock_time(notification.opened_at + lasted, now)}."
+        return " ".join([told, *([_cut(notification.news, 300)] if notification.news else [])])
     lasting = f"since {since} ({in_words(now - notification.opened_at)})"
     firing, ended = len(notification.firing), len(notification.resolved)
     if firing == 1 and not ended:

@@ -148,6 +148,7 @@ class Receiver(Settings):
         default_factory=list
     )
     send_resolved: bool = True
+    send_handling: bool | None = None
     fallback: str | None = None
     fallback_after: int = Field(default=ESCALATE_AFTER, ge=1, le=100)
     rate_limit: Annotated[RateLimit | Literal["off"] | None, BeforeValidator(_off)] = None
@@ -181,12 +182,16 @@ class Receiver(Settings):
         return Rate(self.rate_limit.messages, self.rate_limit.per) if self.rate_limit else RATES[type(way)]
 
     def integrations(self) -> tuple[Integration, ...]:
-        return tuple(Integration(name, self.tells_ends(way)) for name, way in self.ways())
+        return tuple(Integration(name, self.tells_ends(way), self._hears_handling(way)) for name, way in self.ways())
 
     def tells_ends(self, way: Slack | Email | Webhook | SecretStr) -> bool:
         """As the way says itself, or else the receiver."""
         own = None if isinstance(way, SecretStr) else way.send_resolved
         return self.send_resolved if own is None else own
+
+    def _hears_handling(self, way: Slack | Email | Webhook | SecretStr) -> bool:
+        """Unless it is said, only who can edit its message hears what people do."""
+        return isinstance(way, Slack) and way.token is not None if self.send_handling is None else self.send_handling
 
 
 def integrations(receivers: Iterable[Receiver]) -> dict[str, tuple[Integration, ...]]:

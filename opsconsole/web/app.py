@@ -3,6 +3,7 @@
 from fastapi import Depends, FastAPI
 
 from opsconsole.web.api import alertmanager, events, operations, pings, probes, prometheus, remote_write
+from opsconsole.web.api import incidents as incidents_api
 from opsconsole.web.armour import Armour
 from opsconsole.web.assets import Assets
 from opsconsole.web.console import Console
@@ -29,6 +30,7 @@ def create_app(console: Console, logins: Logins | None = None) -> FastAPI:
     app.include_router(login.build(console, show, gate, logins or Logins(console.db, console.clock)))
     app.include_router(probes.build(console, gate))
     app.include_router(operations.build(console, gate))
+    app.include_router(incidents_api.build(console, gate))
     app.router.routes.extend(remote_write.routes(console, gate))
     app.include_router(prometheus.build(console, gate))
     app.router.routes.extend(alertmanager.routes(console, gate))

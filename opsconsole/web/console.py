@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from opsconsole.alerts.incidents import Incidents
 from opsconsole.alerts.keeper import AlertKeeper
 from opsconsole.alerts.muting import Muted
 from opsconsole.alerts.settings import Alerting
@@ -114,6 +115,7 @@ class Console:
     muted: Callable[[Labels, datetime], Muted] = lambda labels, now: Muted()
     silences: Silences | None = None
     keeper: AlertKeeper | None = None
+    incidents: Incidents | None = None
     alerting: Alerting = field(default_factory=Alerting)
     receivers: tuple[Receiver, ...] = ()
     evaluated: Callable[[str], GroupStanding] = lambda key: GroupStanding()

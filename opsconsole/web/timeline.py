@@ -8,7 +8,13 @@ from opsconsole.db.overview import AlertRow, DeliveryRow, IncidentRow, Transitio
 from opsconsole.web.words import count, duration
 
 _MOST_ALIKE = 3
-_DID = {"opened": "message sent", "changed": "message updated", "repeated": "message repeated", "resolved": "told the recovery"}
+_DID = {
+    "opened": "message sent",
+    "changed": "message updated",
+    "repeated": "message repeated",
+    "resolved": "told the recovery",
+    "handled": "message updated",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
+from opsconsole.alerts.incidents import Incidents
 from opsconsole.alerts.keeper import AlertKeeper
 from opsconsole.alerts.posted import Post, alert_of
 from opsconsole.alerts.settings import Alerting
@@ -46,6 +47,7 @@ class Bench:
         """New objects over the same database, as after a crash."""
         self.silences = Silences(self.db, self.clock)
         self.keeper = AlertKeeper(self.db, self.clock, self.telemetry, self.settings, integrations(self.receivers), self.silences)
+        self.handled = Incidents(self.db, self.keeper)
         self.courier = Courier(self.db, self.clock, self.telemetry, self.receivers, self.http, "http://console.test/ops")
 
     async def open(self) -> "Bench":

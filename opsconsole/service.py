@@ -40,6 +40,7 @@ from opsconsole.heartbeats.watch import HeartbeatWatch
 from opsconsole.history import RunRetention
 from opsconsole.loops import Loops, Step
 from opsconsole.model import ConfigError, MetricsStore, OpsConsoleError, Querier
+from opsconsole.notify import outgoing
 from opsconsole.notify.courier import Courier
 from opsconsole.notify.settings import integrations
 from opsconsole.rules.evaluation import GroupEvaluator
@@ -184,7 +185,7 @@ async def _generation(loaded: Loaded, read: Read, orders: Orders, listener: sock
         store, querier, metadata = metrics.store, metrics.querier, Metadata()
 
         # notify, and alert
-        http = await stack.enter_async_context(httpx.AsyncClient(timeout=15))
+        http = await stack.enter_async_context(outgoing.guarded(httpx.AsyncClient(timeout=15)))
         receivers = list(config.alerting.receivers)
         runbooks = content.folder("docs/runbooks")
         told = _telling(changes, "alerts")

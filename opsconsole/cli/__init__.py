@@ -233,6 +233,7 @@ def notify_test(receiver: str, config: File = None) -> None:
     import httpx
 
     from opsconsole.model import OpsConsoleError
+    from opsconsole.notify.outgoing import guarded
     from opsconsole.notify.testing import send_test
 
     loaded = _loaded(config)
@@ -242,7 +243,7 @@ def notify_test(receiver: str, config: File = None) -> None:
         raise OpsConsoleError(f"there is no receiver {receiver!r}; known: {known}")
 
     async def work() -> None:
-        async with httpx.AsyncClient(timeout=15) as http:
+        async with guarded(httpx.AsyncClient(timeout=15)) as http:
             tried = await send_test(found[0], http, SystemClock(), loaded.config.server.address)
         for one in tried:
             outcome = "delivered" if one.delivered else "failed"

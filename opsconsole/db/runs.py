@@ -70,6 +70,39 @@ async def failed_runs_without_task(session: Session, deployment: str, since: dat
     return await _runs(session, query.order_by(dag_runs.c.end_at, dag_runs.c.run_id))
 
 
+async def failed_in_a_row(session: Session, deployment: str, runs: Collection[RunKey]) -> dict[RunKey, int]:
+    """The how-manieth each of `runs` is of its Dag's failed runs since the last that succeeded, by when they were due.
+
+    A run that is still open counts as soon as a task of it failed. Runs that have not failed are left out.
+    """
+    found: dict[RunKey, int] = {}
+    for some in batches(sorted(runs), 200):
+        places = _places(deployment, {dag_id for dag_id, _ in some}).subquery()
+        wanted = set(some)
+        query = sa.select(places).where(places.c.run_id.in_({run_id for _, run_id in some}))
+        rows = await session.execute(query)
+        found |= {(row.dag_id, row.run_id): row.place for row in rows if (row.dag_id, row.run_id) in wanted}
+    return found
+
+
+def _places(deployment: str, dag_ids: Collection[str]) -> sa.Select[Any]:
+    of_dags = sa.and_(dag_runs.c.deployment == deployment, dag_runs.c.dag_id.in_(dag_ids))
+    success = (
+        sa.select(dag_runs.c.dag_id, sa.func.max(_due).label("due"))
+        .where(of_dags, dag_runs.c.state == "success")
+        .group_by(dag_runs.c.dag_id)
+        .subquery()
+    )
+    failed_task = sa.exists().where(_tries_of_run, task_tries.c.state == "failed")
+    failed = sa.or_(dag_runs.c.state == "failed", sa.and_(dag_runs.c.state.in_(OPEN_RUN_STATES), failed_task))
+    place = sa.func.row_number().over(partition_by=dag_runs.c.dag_id, order_by=(_due, dag_runs.c.run_id))
+    return (
+        sa.select(dag_runs.c.dag_id, dag_runs.c.run_id, place.label("place"))
+        .join_from(dag_runs, success, success.c.dag_id == dag_runs.c.dag_id, isouter=True)
+        .where(of_dags, failed, sa.or_(success.c.due.is_(None), _due > success.c.due))
+    )
+
+
 async def open_runs_beside(session: Session, deployment: str, known: Collection[RunKey], limit: int) -> list[RunKey]:
     """Recorded runs that are open and not among `known`: the ones Airflow no longer lists as open."""
     query = sa.select(dag_runs.c.dag_id, dag_runs.c.run_id)

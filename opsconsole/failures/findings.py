@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from opsconsole.airflow.links import Links
 from opsconsole.db.tries import Try
 from opsconsole.failures.judge import Failure
+from opsconsole.failures.record import Record
 from opsconsole.failures.settings import Settings
 from opsconsole.model import DagRun, Finding, Labels
 from opsconsole.settings import format_duration
@@ -17,8 +18,11 @@ _NAMED = 5
 class Speaker:
     """Turns the failures of one deployment into findings; `links` is None until its Airflow was reached."""
 
-    def __init__(self, deployment: str, settings: Settings, owners: Mapping[str, str], links: Links | None) -> None:
+    def __init__(
+        self, deployment: str, settings: Settings, owners: Mapping[str, str], links: Links | None, record: Record = Record()
+    ) -> None:
         self._deployment, self._settings, self._owners, self._links = deployment, settings, owners, links
+        self._record = record
 
     def findings(self, failures: Iterable[Failure]) -> tuple[Finding, ...]:
         """One for each, but one in all for a run with too many failed tasks."""
@@ -90,6 +94,7 @@ class Speaker:
             **texts,
             "owner": self._owners.get(failure.dag_id, ""),
             **_of_run(failure.run),
+            **self._record.annotations(failure),
             "run_url": self._links.run(failure.dag_id, failure.run_id) if self._links else "",
             "runbook_url": f"docs/runbooks/{page}.md",
         }

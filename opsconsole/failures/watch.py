@@ -12,6 +12,7 @@ from opsconsole.db.runs import failed_runs_without_task, first_judged, last_succ
 from opsconsole.db.tries import failed_tries, newest_tries
 from opsconsole.failures.findings import Speaker
 from opsconsole.failures.judge import Failure, Successes, standing, still_failing
+from opsconsole.failures.record import Record, read_record
 from opsconsole.failures.settings import Settings
 from opsconsole.model import Verdict
 
@@ -65,6 +66,7 @@ class Watching:
         self._waiting: dict[tuple[str, ...], datetime] = {}
         self._since: datetime | None = None
         self._owners: dict[str, str] = {}
+        self._record = Record()
         self._looked: _Looked | None = None
 
     async def judge(self, now: datetime, links: Links | None, moves: Moves) -> Verdict | None:
@@ -76,13 +78,14 @@ class Watching:
             return None
         if self._looked is None or not self._looked.lasts(moves, now):
             await self._look(self._since, moves, now)
-        speaker = Speaker(self.deployment, self._settings, self._owners, links)
+        speaker = Speaker(self.deployment, self._settings, self._owners, links, self._record)
         return Verdict(f"failures/{self.deployment}", now, speaker.findings(self._told.values()))
 
     async def _look(self, since: datetime, moves: Moves, now: datetime) -> None:
         async with self._db.read() as session:
             failures = await self._standing(session, max(since, now - self._settings.keep))
             self._owners = await owners_of(session, self.deployment, {failure.dag_id for failure in failures})
+            self._record = await read_record(session, self.deployment, failures)
         told = [failure for failure in failures if self._may_tell(failure, now)]
         self._told = {failure.key: failure for failure in told}
         held_back = {failure.key for failure in failures} - set(self._told)

@@ -1,6 +1,6 @@
 """What a message says: a decision aid, the same for every way of sending it. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -92,7 +92,7 @@ def compose(notification: Notification, public_url: str, steps_of: Callable[[str
         verdict=_verdict(notification, resolved),
         severity=severity,
         resolved=resolved,
-        facts=tuple(_facts(alerts)),
+        facts=tuple(_facts(alerts, notification.at)),
         error=_cut(redacted(_agreed(alert.annotations.get("error", "") for alert in alerts)), 1000),
         description=_description(alerts, resolved),
         lines=tuple(_lines(shown, notification.at)) if len(shown) > 1 else (),
@@ -141,6 +141,16 @@ def clock_time(moment: datetime, now: datetime) -> str:
     return moment.strftime(form)
 
 
+def failing_history(annotations: Mapping[str, str], at: datetime) -> str:
+    """Whether this is news: `3rd failed run in a row, last success 2 d ago`; empty where the record was not asked."""
+    place = annotations.get("failed_in_a_row", "")
+    if not (place.isascii() and place.isdecimal()):
+        return ""
+    first = "first failed run" if place == "1" else f"{_ordinal(place)} failed run in a row"
+    success = _moment(annotations.get("last_success", ""))
+    return f"{first}, " + (f"last success {in_words(at - success)} ago" if success else "no success on record")
+
+
 def _test(notification: Notification, public_url: str) -> Message:
     return Message(
         title="[TEST] opsconsole · test notice",
@@ -169,7 +179,7 @@ def _verdict(notification: Notification, resolved: bool) -> str:
     return f"{firing} {still}firing{f', {ended} resolved' if ended else ''}, {lasting}."
 
 
-def _facts(alerts: Sequence[Alert]) -> Iterable[Fact]:
+def _facts(alerts: Sequence[Alert], at: datetime) -> Iterable[Fact]:
     """What all alerts of the group agree on, in the order a reader asks for it."""
     for label, name in _FROM_LABELS:
         if value := _agreed(alert.labels.get(label, "") for alert in alerts):
@@ -177,6 +187,23 @@ def _facts(alerts: Sequence[Alert]) -> Iterable[Fact]:
     for annotation, name in _FROM_ANNOTATIONS:
         if value := _agreed(alert.annotations.get(annotation, "") for alert in alerts):
             yield Fact(name, _cut(redacted(value), 200))
+    agreed = {name: _agreed(alert.annotations.get(name, "") for alert in alerts) for name in ("failed_in_a_row", "last_success")}
+    if told := failing_history(agreed, at):
+        yield Fact("History", told)
+
+
+def _ordinal(digits: str) -> str:
+    """`1st`, `2nd`, `3rd`, `11th`, `21st`."""
+    teens = digits[-2:] in ("11", "12", "13")
+    return digits + ("th" if teens else {"1": "st", "2": "nd", "3": "rd"}.get(digits[-1], "th"))
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _agreed(values: Iterable[str]) -> str:

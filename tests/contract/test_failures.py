@@ -77,10 +77,40 @@ async def test_a_finally_failed_task_is_told_with_what_one_needs(far: Watched, m
         "owner": "data, ops",
         "run_type": "manual",
         "logical_date": "2026-03-01T11:30:00+00:00",
+        "failed_in_a_row": "1",
+        "last_success": "2026-03-01T11:00:00+00:00",
         "log_url": "http://airflow/dags/orders/runs/r1/tasks/load?try_number=3",
         "run_url": "http://airflow/dags/orders/runs/r1",
         "runbook_url": "docs/runbooks/task-failed.md",
     }
+
+
+async def in_a_row(far: Watched, now: datetime) -> dict[str, str]:
+    return {f"{one.labels['dag_id']} {one.labels['run_id']}": one.annotations["failed_in_a_row"] for one in await far.at(now)}
+
+
+async def test_failed_runs_are_counted_since_the_last_success(far: Watched, mirror: Mirror) -> None:
+    await mirror.run("orders", "older", "failed", NOON - 3 * HOUR, end_at=NOON - 2 * HOUR)
+    for dag_id, run_id, second in (("orders", "r1", 1), ("other", "r1", 2), ("orders", "r2", 3)):
+        await mirror.run(dag_id, run_id, "failed", NOON - HOUR + second * SECOND, end_at=NOON)
+        await mirror.tried(dag_id, run_id, "load", "failed", end_at=NOON, error_line="boom", log_read_at=NOON)
+    assert await in_a_row(far, NOON + SECOND) == {"orders r1": "1", "other r1": "1", "orders r2": "2"}
+
+
+async def test_an_open_run_counts_from_its_first_failed_task(far: Watched, mirror: Mirror) -> None:
+    await fail(mirror)
+    await mirror.run("orders", "r2", "running", NOON)
+    await mirror.run("orders", "r3", "running", NOON + SECOND)
+    await mirror.tried("orders", "r3", "load", "failed", end_at=NOON + 2 * SECOND, error_line="boom", log_read_at=NOON)
+    assert await in_a_row(far, NOON + 3 * SECOND) == {"orders r1": "1", "orders r3": "2"}
+
+
+async def test_a_dag_that_never_succeeded_names_no_success(far: Watched, mirror: Mirror) -> None:
+    await mirror.run("new", "r1", "failed", NOON, end_at=NOON)
+    await mirror.tried("new", "r1", "load", "failed", end_at=NOON, error_line="boom", log_read_at=NOON)
+    [finding] = await far.at(NOON + SECOND)
+    assert finding.annotations["failed_in_a_row"] == "1"
+    assert "last_success" not in finding.annotations
 
 
 async def test_a_mapped_task_says_which(far: Watched, mirror: Mirror) -> None:

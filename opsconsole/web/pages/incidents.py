@@ -15,6 +15,7 @@ from opsconsole.dashboards.model import Panel, PanelQuery, Thresholds
 from opsconsole.db import overview
 from opsconsole.db.overview import AlertRow, DeliveryRow, IncidentRow
 from opsconsole.model import Labels, QueryError, QueryResult, Status
+from opsconsole.notify.message import failing_history
 from opsconsole.web import runbooks
 from opsconsole.web.console import Console
 from opsconsole.web.errors import NotFound
@@ -129,6 +130,8 @@ def facts(incident: IncidentRow, leading: AlertRow | None, console: Console, now
             found.append(Fact(_FACT_NAMES.get(name, name.replace("_", " ").capitalize()), value))
     told = leading.annotations
     found += [Fact(title, told[name]) for name, title in _TOLD if told.get(name)]
+    if history := failing_history(told, incident.closed_at or now):
+        found.append(Fact("History", history))
     if leading.value is not None and leading.scope.startswith("rules/"):
         found.append(Fact("Value", _value(leading.value)))
     name = labels.get("alertname", "")

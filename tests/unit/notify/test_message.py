@@ -9,7 +9,7 @@ import pytest
 
 from opsconsole.model import Alert, AlertState, Labels, Notification, Occasion
 from opsconsole.notify.blocks import blocks, escaped, fallback_text, reply
-from opsconsole.notify.message import compose, in_words
+from opsconsole.notify.message import Fact, compose, failing_history, in_words
 from opsconsole.notify.rendering import as_html, as_text
 from opsconsole.notify.runbooks import Runbooks, first_steps
 from opsconsole.notify.sending import Letter
@@ -66,6 +66,33 @@ def test_facts_come_in_the_order_a_reader_asks() -> None:
     ]
     assert message.verdict == "Firing since 12:00:00 UTC (1 min 15 s)."
     assert message.error == TEXTS["error"]
+
+
+def test_the_history_says_whether_a_failure_is_news() -> None:
+    success = (NOON - timedelta(days=2)).isoformat()
+    message = compose(notification(alert(failed_in_a_row="3", last_success=success), at=NOON), BASE)
+    assert message.facts[-1] == Fact("History", "3rd failed run in a row, last success 2 d ago")
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("1", "first failed run, no success on record"),
+        ("2", "2nd failed run in a row, no success on record"),
+        ("11", "11th failed run in a row, no success on record"),
+        ("112", "112th failed run in a row, no success on record"),
+        ("121", "121st failed run in a row, no success on record"),
+        ("", ""),
+        ("many", ""),
+    ],
+)
+def test_a_streak_is_counted_in_words(place: str, told: str) -> None:
+    assert failing_history({"failed_in_a_row": place, "last_success": "yesterday"}, NOON) == told
+
+
+def test_runs_that_failed_differently_often_tell_no_history_as_one() -> None:
+    message = compose(notification(alert(failed_in_a_row="3"), alert(failed_in_a_row="4")), BASE)
+    assert "History" not in [fact.name for fact in message.facts]
 
 
 def test_links_go_to_incident_log_and_runbook() -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from opsconsole.secrets import redacted
+from opsconsole.secrets import masked
 
 _LONGEST = 400
 _SCANNED = 4000
@@ -17,7 +17,6 @@ _FAILED = "Task failed with exception"
 _TRACEBACK = "Traceback (most recent call last):"
 _LEVEL = re.compile(r"^\[[^\]]{10,40}\] \{[^}]{1,200}\} (ERROR|CRITICAL) - (.*)$")
 _ANY_LEVEL = re.compile(r"^\[[^\]]{10,40}\] \{[^}]{1,200}\} [A-Z]+ - ")
-_PASSWORD = re.compile(r"(?i)\b((?:password|passwd|pwd|secret|token|api_?key)[\"']?\s*[=:]\s*)[^\s,;)}\]]+")
 _SEVERE = frozenset({"error", "critical", "exception"})
 
 
@@ -25,7 +24,7 @@ def last_error_line(content: Any) -> str | None:
     """One line that says why a task failed, secrets masked; None where the log does not tell."""
     line = _of_records(content) if isinstance(content, list) else _of_text(str(content))
     line = " ".join((line or "")[:_SCANNED].split())
-    return _PASSWORD.sub(r"\1***", redacted(line))[:_LONGEST].replace("\x00", "") or None
+    return masked(line)[:_LONGEST].replace("\x00", "") or None
 
 
 def _of_records(records: Sequence[Any]) -> str | None:

@@ -10,7 +10,7 @@ from opsconsole.heartbeats.keeping import configure
 from opsconsole.heartbeats.settings import Settings
 from opsconsole.heartbeats.state import Condition, Reason, State, condition
 from opsconsole.model import Finding, Labels, Sample, Verdict
-from opsconsole.secrets import redacted
+from opsconsole.secrets import masked
 from opsconsole.settings import format_duration
 
 SCOPE = "heartbeats"
@@ -144,7 +144,7 @@ def finding(check: Check, how: Condition, fail: Ping | None = None) -> Finding:
 def _last_line(body: bytes) -> str:
     """What a body ends with: where jobs put their error."""
     lines = body[-4000:].decode(errors="replace").replace("\x00", "").split("\n")
-    return redacted(next((line.strip() for line in reversed(lines) if line.strip()), ""))[:300]
+    return masked(next((line.strip() for line in reversed(lines) if line.strip()), ""))[:300]
 
 
 def _summary(check: Check, how: Condition, fail: Ping | None) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from opsconsole.model import Alert, AlertState, Handling, Notification, Occasion, headline, summary, worst_severity
-from opsconsole.secrets import redacted
+from opsconsole.secrets import masked
 
 MOST_TITLE = 80
 MOST_ALERTS = 10
@@ -93,7 +93,7 @@ def compose(notification: Notification, public_url: str, steps_of: Callable[[str
         severity=severity,
         resolved=resolved,
         facts=tuple(_facts(alerts, notification.at)),
-        error=_cut(redacted(_agreed(alert.annotations.get("error", "") for alert in alerts)), 1000),
+        error=_cut(masked(_agreed(alert.annotations.get("error", "") for alert in alerts)), 1000),
         description=_description(alerts, resolved),
         lines=tuple(_lines(shown, notification.at)) if len(shown) > 1 else (),
         more=max(0, len(shown) - MOST_ALERTS),
@@ -186,7 +186,7 @@ def _facts(alerts: Sequence[Alert], at: datetime) -> Iterable[Fact]:
             yield Fact(name, _cut(value, 200))
     for annotation, name in _FROM_ANNOTATIONS:
         if value := _agreed(alert.annotations.get(annotation, "") for alert in alerts):
-            yield Fact(name, _cut(redacted(value), 200))
+            yield Fact(name, _cut(masked(value), 200))
     agreed = {name: _agreed(alert.annotations.get(name, "") for alert in alerts) for name in ("failed_in_a_row", "last_success")}
     if told := failing_history(agreed, at):
         yield Fact("History", told)
@@ -219,12 +219,12 @@ def _lines(alerts: Sequence[Alert], now: datetime) -> Iterable[Line]:
     for alert in alerts[:MOST_ALERTS]:
         run = alert.labels.get("run_id", "") if len(runs) > 1 else ""
         error = " ".join(alert.annotations.get("error", "").split()) if len(errors) > 1 else ""
-        yield _line(alert, [part for part in (_cut(run, 100), _cut(redacted(error), 120)) if part], now)
+        yield _line(alert, [part for part in (_cut(run, 100), _cut(masked(error), 120)) if part], now)
 
 
 def _line(alert: Alert, apart: Sequence[str], now: datetime) -> Line:
     return Line(
-        text=" · ".join([_cut(redacted(summary(alert)), 200), *apart]),
+        text=" · ".join([_cut(masked(summary(alert)), 200), *apart]),
         state=alert.state,
         severity=alert.labels.get("severity", "warning"),
         since=clock_time(alert.active_at, now),
@@ -234,7 +234,7 @@ def _line(alert: Alert, apart: Sequence[str], now: datetime) -> Line:
 
 def _description(alerts: Sequence[Alert], resolved: bool) -> str:
     """Of the one alert there is, while it fires: `nothing is being scheduled` would alarm whoever reads of the recovery."""
-    return _cut(redacted(_first_of(alerts, "description")), 1500) if len(alerts) == 1 and not resolved else ""
+    return _cut(masked(_first_of(alerts, "description")), 1500) if len(alerts) == 1 and not resolved else ""
 
 
 def _links(incident_id: int, speaker: Alert | None, runbook: str, public_url: str) -> Iterable[Link]:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.support.airflow import eventually
+from tests.support.airflow import eventually, plainly
 from tests.support.commands import inherited
 from tests.support.postgres import free_port
 
@@ -65,7 +65,7 @@ class ConsoleProcess:
     def ready(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
             raise AssertionError(f"the console ended:\n{self.output()[-3000:]}")
-        return httpx.get(f"{self.url}/readyz", timeout=10, trust_env=False).status_code == 200
+        return plainly(f"{self.url}/readyz", timeout=10).status_code == 200
 
     def ended(self) -> int | None:
         """Its exit status, or None while it runs."""
@@ -102,10 +102,10 @@ class ConsoleProcess:
 
     def get(self, path: str, **params: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {API_KEY}"}
-        return httpx.get(self.url + path, params=params, headers=headers, timeout=60, trust_env=False)
+        return plainly(self.url + path, params=params, headers=headers)
 
     def ping(self, slug: str, action: str = "") -> httpx.Response:
-        return httpx.get(f"{self.url}/ping/{PING_KEY}/{slug}{action}", timeout=60, trust_env=False)
+        return plainly(f"{self.url}/ping/{PING_KEY}/{slug}{action}")
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """What its database says, read beside it."""

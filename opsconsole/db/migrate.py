@@ -101,15 +101,41 @@ def _upgrade(connection: sa.Connection) -> tuple[str | None, str]:
 
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-    before, newest = _revisions(connection)
-    try:
-        if before != newest:
-            command.upgrade(_config(connection), "head")
-    except CommandError as error:
-        message = f"the database is at revision {before}, which this console does not know: upgrade opsconsole"
-        raise OpsConsoleError(message) from error
-    connection.commit()
+    with unreferred(connection):
+        before, newest = _revisions(connection)
+        try:
+            if before != newest:
+                command.upgrade(_config(connection), "head")
+        except CommandError as error:
+            message = f"the database is at revision {before}, which this console does not know: upgrade opsconsole"
+            raise OpsConsoleError(message) from error
+        connection.commit()
     return before, newest
+
+
+@contextlib.contextmanager
+def unreferred(connection: sa.Connection) -> Iterator[None]:
+    """While a revision changes tables, SQLite enforces no references: a table that Alembic copies and drops would take along,
+    by cascade, every row that refers to it (SQLite's manual: ALTER TABLE, "Making Other Kinds Of Table Schema Changes").
+
+    The connection must not be in a transaction; what is not committed inside is rolled back.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    _pragma(connection, "foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        connection.rollback()
+        _pragma(connection, "foreign_keys=ON")
+
+
+def _pragma(connection: sa.Connection, said: str) -> None:
+    """Beside SQLAlchemy, which would begin a transaction first: inside of one SQLite leaves this pragma as it was."""
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA {said}")
+    cursor.close()
 
 
 def _compare(connection: sa.Connection) -> list[Any]:

@@ -7,10 +7,13 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 
-from opsconsole.db import Database
-from opsconsole.db.migrate import differences, migrate
-from opsconsole.model import OpsConsoleError
+from opsconsole.db import Database, incidents, outbox
+from opsconsole.db.migrate import differences, migrate, unreferred
+from opsconsole.model import Labels, OpsConsoleError
+from tests.support.clock import NOON
 from tests.support.commands import Done, opsconsole
 from tests.support.postgres import free_port
 
@@ -39,6 +42,35 @@ async def test_a_table_that_is_missing_would_be_seen(database_url: str) -> None:
         async with db.begin() as session:
             await session.execute(sa.text("drop table settings"))
         assert len(await differences(db)) == 1
+    finally:
+        await db.close()
+
+
+async def test_a_revision_that_copies_a_table_keeps_the_rows_that_refer_to_it(database_url: str) -> None:
+    db = Database(database_url)
+
+    def copied(connection: sa.Connection) -> None:
+        with unreferred(connection):
+            operations = Operations(MigrationContext.configure(connection))
+            with operations.batch_alter_table(
+                "incidents", recreate="auto" if connection.dialect.name == "postgresql" else "always"
+            ):
+                pass
+            connection.commit()
+
+    try:
+        await migrate(db)
+        async with db.begin() as session:
+            incident = (await incidents.open_incident(session, Labels({}), "it broke", "high", NOON, "prod")).id
+            await session.execute(
+                sa.insert(outbox.threads).values(incident_id=incident, receiver="a", integration="b", reference={})
+            )
+        async with db.engine.connect() as connection:
+            await connection.run_sync(copied)
+        async with db.begin() as session:
+            assert await outbox.thread(session, incident, "a", "b") == {}
+            await session.execute(sa.delete(incidents.incidents))
+            assert await outbox.thread(session, incident, "a", "b") is None  # references hold again
     finally:
         await db.close()
 

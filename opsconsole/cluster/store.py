@@ -180,6 +180,10 @@ class ClusterStore:
         return self._sender.failing
 
     @property
+    def series(self) -> int:
+        return len(self._registry)
+
+    @property
     def problem(self) -> str | None:
         """Why all is not well, in a line."""
         now = self._clock.now()

@@ -55,7 +55,7 @@ class RemoteWrite:
 
     async def take(self, compressed: bytes) -> Account:
         """Append what a request holds. Raises Malformed, TooLarge."""
-        self._cache.tick(millis(self._clock.now()))
+        self._cache.tick(millis(self._clock.now()), self._store.series)
         message = await self._read(compressed)
         for family, kind, text, unit in message.described:
             self._metadata.note(family, Description(kind, text, unit))

@@ -103,7 +103,7 @@ class Scrape:
 
     async def _learn(self, page: Page, grammar: Grammar, now: datetime) -> None:
         """Find the refs of what is new on the page. Raises Wrong."""
-        self._cache.tick(millis(now))
+        self._cache.tick(millis(now), self._store.series)
         learnt = np.zeros(len(page.keys), np.int64)
         new: list[tuple[int, bytes, Labels]] = []
         for i, key in enumerate(page.keys):

@@ -218,6 +218,11 @@ class MetricsStore(Protocol):
     async def close(self) -> None: ...
 
     @property
+    def series(self) -> int:
+        """How many series memory holds."""
+        ...
+
+    @property
     def problem(self) -> str | None:
         """Why the store is not healthy, in a line."""
         ...

@@ -48,6 +48,9 @@ class Registry:
         self._refused: Counter[tuple[str, str]] = Counter()
         self.next_id = 1
 
+    def __len__(self) -> int:
+        return len(self._alive)
+
     def ref(self, name: str, labels: Labels, now_ms: int) -> int:
         """The id of a series by its name and other labels; see `refs`."""
         if (known := self._ids.get((name, labels))) is not None:

@@ -7,6 +7,8 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 MOST_KNOWN = 400_000
+"""Names kept, or three for each series that there is where that is more: were they fewer than the series of a round, each round
+would learn all of them anew."""
 TURN_MS = 3 * 3_600_000
 """Names that were not asked for in two such turns are forgotten, well before a store forgets the series."""
 
@@ -19,7 +21,7 @@ class SeriesCache(Generic[Key, Value]):
     """
 
     def __init__(self, most: int = MOST_KNOWN) -> None:
-        self._half = max(1, most // 2)
+        self._least = self._half = max(1, most // 2)
         self.known: dict[Key, Value] = {}
         self._older: dict[Key, Value] = {}
         self._turned_ms: int | None = None
@@ -39,8 +41,9 @@ class SeriesCache(Generic[Key, Value]):
             self._turn()
         self.known[key] = value
 
-    def tick(self, now_ms: int) -> None:
-        """Tell the time, now and then."""
+    def tick(self, now_ms: int, series: int = 0) -> None:
+        """Tell the time, and how many series there are, now and then."""
+        self._half = max(self._least, series + series // 2)
         if self._turned_ms is None or now_ms < self._turned_ms:
             self._turned_ms = now_ms
         elif now_ms - self._turned_ms >= TURN_MS:

@@ -194,6 +194,10 @@ class Store:
         self._telemetry.store_pending.set(self._keeper.waiting)
 
     @property
+    def series(self) -> int:
+        return len(self._registry)
+
+    @property
     def problem(self) -> str | None:
         """Why the store is not healthy, in a line."""
         waiting = self._keeper.waiting

@@ -31,3 +31,14 @@ def test_a_name_that_nobody_asks_for_is_forgotten_in_two_turns() -> None:
     assert cache.find(b"gone") is None
     cache.clear()
     assert len(cache) == 0
+
+
+def test_there_is_room_for_every_series_however_many_there_are() -> None:
+    cache: SeriesCache[bytes, int] = SeriesCache(10)
+    for number in range(1000):
+        cache.tick(0, series=number)
+        cache.put(b"%d" % number, number)
+    assert all(b"%d" % number in cache.known for number in range(1000))
+    for number in range(10_000):
+        cache.put(b"again %d" % number, number)
+    assert len(cache) <= 3000

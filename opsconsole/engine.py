@@ -17,6 +17,7 @@ from opsconsole.db import Database
 from opsconsole.db.migrate import usable
 from opsconsole.loops import Loops
 from opsconsole.model import MetricsReader, MetricsStore, Querier, Verdict
+from opsconsole.promql.labelsets import Known
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.settings import Settings as StoreSettings
 from opsconsole.tsdb.store import Store
@@ -54,8 +55,12 @@ async def opened(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Clo
     with usable(db):
         await store.open()
     stack.push_async_callback(store.close)
-    querier = promql.Engine(store, clock, promql_settings(loaded))
+    querier = _engine(store, clock, promql_settings(loaded))
     return Metrics(store, querier, store, querier.apart())
+
+
+def _engine(store: Store, clock: Clock, settings: promql.Settings) -> promql.Engine:
+    return promql.Engine(store, clock, settings, Known(series=lambda: store.series))
 
 
 def scopes(loaded: Loaded) -> set[str]:
@@ -71,7 +76,7 @@ async def reading(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Cl
         return ClusterQuerier(Transport(http, settings), settings)
     store = _store(loaded, db, clock, Telemetry())
     await store.open(read_only=True)
-    return promql.Engine(store, clock, promql_settings(loaded))
+    return _engine(store, clock, promql_settings(loaded))
 
 
 async def _cluster(stack: AsyncExitStack, loaded: Loaded, db: Database, clock: Clock, telemetry: Telemetry) -> Metrics:

@@ -12,6 +12,8 @@ import numpy as np
 from opsconsole.clock import millis
 from opsconsole.db import Database, metadata
 from opsconsole.model import Labels
+from opsconsole.promql import Engine
+from opsconsole.promql.labelsets import Known
 from opsconsole.telemetry import Telemetry
 from opsconsole.tsdb.settings import Settings
 from opsconsole.tsdb.store import Store
@@ -46,6 +48,10 @@ class Own:
             known = self.store.refs(labels)
             self._refs[id(labels)] = known
         return known
+
+    def engine(self) -> Engine:
+        """As the console has it over its store."""
+        return Engine(self.store, self.clock, known=Known(series=lambda: self.store.series))
 
     async def scrape(self, at_ms: int, labels: Sequence[Labels], values: np.ndarray) -> None:
         """One sample each at one time."""

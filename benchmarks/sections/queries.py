@@ -10,7 +10,7 @@ from benchmarks.peers import fleet
 from benchmarks.peers.figures import Cost, Figure, Options, timed
 from benchmarks.peers.own import Own, own
 from benchmarks.peers.peer import Peer, prometheus
-from opsconsole.clock import SystemClock, millis
+from opsconsole.clock import millis
 from opsconsole.promql import Engine
 
 EVERY_MS, STEP = 15_000, timedelta(minutes=1)
@@ -43,7 +43,7 @@ async def run(options: Options) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder, prometheus(Path(folder, "prometheus")) as peer:
         async with own(Path(folder, "own"), start) as ours:
             await _load(_metrics(options.scale), start, options.hours, ours, peer)
-            engine = Engine(ours.store, SystemClock())
+            engine = ours.engine()
             figures = []
             for what, expr, bound in QUERIES:
                 mine, theirs = await _both(engine, peer, expr, start, end, options.rounds)

@@ -26,7 +26,7 @@ _MOST_DERIVED = 32
 _MOST_MADE = 4
 """Label sets that may be made for these, for each of them."""
 _MOST_KNOWN = 250_000
-"""Label sets that `Known` remembers: of 100,000 series in several selections each."""
+"""Label sets that `Known` remembers; of more than 100,000 series as many for each: two or three selections."""
 
 
 class LabelSets(Sequence[Labels]):
@@ -229,10 +229,13 @@ class Groups:
 
 
 class Known:
-    """Remembers label sets that sources handed out, as long as they are among the latest; for any thread."""
+    """Remembers label sets that sources handed out, as long as they are among the latest; for any thread.
 
-    def __init__(self, most: int = _MOST_KNOWN) -> None:
-        self._most, self._held = most, 0
+    `series` says how many there are: rules that go round more than are remembered would derive everything anew each time.
+    """
+
+    def __init__(self, most: int = _MOST_KNOWN, series: Callable[[], int] = int) -> None:
+        self._most, self._series, self._held = most, series, 0
         self._found: OrderedDict[bytes, LabelSets] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -246,7 +249,8 @@ class Known:
                 return known
             made = self._found[key] = LabelSets(sets)
             self._held += len(made)
-            while self._held > self._most:
+            most = max(self._most, self._series() * 5 // 2)
+            while self._held > most:
                 _, gone = self._found.popitem(last=False)
                 self._held -= len(gone)
         return made

@@ -48,6 +48,13 @@ def test_the_same_label_sets_are_known_again_and_forgotten_when_there_are_too_ma
     assert known.of(second) is not found
 
 
+def test_as_many_label_sets_are_known_as_there_are_series_in_a_few_selections() -> None:
+    known = Known(most=20, series=lambda: 10 * len(WHOLE))
+    lists = [list(WHOLE)[:cut] for cut in range(len(WHOLE))]
+    found = [known.of([some]) for some in lists]
+    assert all(known.of([some]) is again for some, again in zip(lists, found, strict=True))
+
+
 def test_series_with_the_same_times_stand_in_one_block() -> None:
     def series(n: int, *times: int) -> Series:
         return Series(Labels(n=str(n)), np.array(times, dtype=np.int64), np.full(len(times), float(n)))

@@ -23,7 +23,7 @@ from tests.support.postgres import free_port
 
 KEEPER = str(keeper.__file__)
 DAEMONS = {"api_server", "dag-processor", "scheduler", "triggerer"}
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1200)
 
 
 class Demo:
@@ -131,7 +131,7 @@ def test_it_tells_where_all_is_and_interrupted_it_leaves_nothing(demo: Demo) -> 
     with httpx.Client(base_url=demo.url, timeout=60, trust_env=False, follow_redirects=True) as http:
         page = http.post("/login", data={"name": "admin", "password": login})
         assert (page.status_code, "/deployments/demo" in page.text) == (200, True)
-    eventually("its Airflow is ok", lambda: ask(f"{demo.url}/health/demo").status_code == 200, within=240)
+    eventually("its Airflow is ok", lambda: ask(f"{demo.url}/health/demo").status_code == 200, within=600)
     found = subprocess.run(
         [sys.executable, "-m", "opsconsole", "query", "airflow_component_up", "--config", str(file)],
         capture_output=True,
